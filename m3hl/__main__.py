@@ -1,0 +1,5 @@
+"""`python -m m3hl` is `m3hl`."""
+
+from m3hl.cli import main
+
+main()

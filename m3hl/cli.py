@@ -1,0 +1,63 @@
+"""The command line: `m3hl STAGE …`, one module in `m3hl.commands` per stage."""
+
+import importlib
+import logging
+import sys
+from pathlib import Path
+
+import click
+
+from m3hl import __version__
+from m3hl.errors import UserError
+
+STAGES = {
+    "download": "Fetch a dataset's files, or check that they are there.",
+    "preprocess": "Turn a dataset's files into one HDF5 store.",
+    "train": "Train one method with one number of labeled cases and one seed.",
+    "evaluate": "Segment a split with a trained run and measure it.",
+    "report": "Write tables, figures and one HTML page about an experiment.",
+    "predict": "Segment your own images with a trained run.",
+    "doctor": "Say what this machine has, and what is missing.",
+}
+
+
+class Stages(click.Group):
+    """A group that imports a stage's module only when it is called, so that `--help` answers at once."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the stages in the order of the pipeline."""
+        return list(STAGES)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        """Return the command object of a stage, or None for an unknown name."""
+        return importlib.import_module(f"m3hl.commands.{name}").command if name in STAGES else None
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the list of stages from `STAGES`, without importing them."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(STAGES.items()))
+
+
+@click.group(cls=Stages, context_settings={"show_default": True, "help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="m3hl")
+@click.option("--log", type=click.Path(path_type=Path), help="Also write what is said to this file.")
+def cli(log: Path | None) -> None:
+    """M³HL, reproduced: semi-supervised medical image segmentation from raw images to a report."""
+    handlers: list[logging.Handler] = [logging.StreamHandler()]
+    if log:
+        try:
+            log.parent.mkdir(parents=True, exist_ok=True)
+            handlers.append(logging.FileHandler(log, mode="w", encoding="utf-8"))
+        except OSError as error:
+            raise UserError(f"{log}: cannot write the log ({error.strerror}); choose another file") from error
+    logging.basicConfig(level=logging.INFO, format="%(message)s", handlers=handlers, force=True)
+    logging.captureWarnings(True)
+
+
+def main() -> None:
+    """Run the command line; a `UserError` becomes one line and exit code 1."""
+    try:
+        cli.main(prog_name="m3hl")
+    except UserError as error:
+        click.echo(f"m3hl: error: {error}", err=True)
+        sys.exit(1)

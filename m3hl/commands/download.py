@@ -1,0 +1,21 @@
+"""`m3hl download`: a data set's files are there, and listed with their digests."""
+
+from pathlib import Path
+
+import click
+
+from m3hl.config.experiment import load_config
+from m3hl.data.sources import obtain
+
+
+@click.command(context_settings={"show_default": True})
+@click.option("--config", required=True, help="The configuration: a YAML file, or YAML or JSON text itself.")
+@click.option("--dataset", required=True, help="Name of the data set in the configuration.")
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="List of files to write (JSON).")
+def command(config: str, dataset: str, out: Path) -> None:
+    """Make, find or fetch the files of a data set, and list them with their digests.
+
+    Phantoms are written into a folder beside the list. Files of your own are only looked for. Public and raw
+    files are fetched when the data set says `download: true`; its terms of use are shown first.
+    """
+    obtain(load_config(config).dataset(dataset), dataset, out).save(out)

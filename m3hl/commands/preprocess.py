@@ -1,0 +1,25 @@
+"""`m3hl preprocess`: from a data set's files to one HDF5 store."""
+
+from pathlib import Path
+
+import click
+
+from m3hl.config.experiment import load_config
+from m3hl.data.inventory import load_inventory
+from m3hl.data.preprocess import preprocess
+
+
+@click.command(context_settings={"show_default": True})
+@click.option("--config", required=True, help="The configuration: a YAML file, or YAML or JSON text itself.")
+@click.option("--dataset", required=True, help="Name of the data set in the configuration.")
+@click.option(
+    "--files", required=True, type=click.Path(path_type=Path), help="List of files that m3hl download wrote."
+)
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="Store to write (HDF5).")
+def command(config: str, dataset: str, files: Path, out: Path) -> None:
+    """Verify, check and normalise the files of a data set, and write them to one HDF5 store.
+
+    Every file's digest is compared with the list, every image and label map is checked (shape, geometry, NaN,
+    label values), and arrays of known data sets are compared with the published ones.
+    """
+    preprocess(load_config(config).dataset(dataset), load_inventory(files), out)

@@ -1,0 +1,33 @@
+"""`m3hl report`: tables, figures and one HTML page about a study."""
+
+from pathlib import Path
+
+import click
+
+from m3hl.config.experiment import load_config
+
+
+@click.command(context_settings={"show_default": True})
+@click.option("--config", required=True, help="The configuration: a YAML file, or YAML or JSON text itself.")
+@click.option(
+    "--results", required=True, type=click.Path(path_type=Path), help="The study's folder, results/NAME."
+)
+@click.option(
+    "--out", type=click.Path(path_type=Path), help="Page to write (HTML).  [default: RESULTS/report.html]"
+)
+def command(config: str, results: Path, out: Path | None) -> None:
+    """Write one self-contained HTML page about a study, and table1.csv beside it.
+
+    Runs that have not ended are shown as such, so a report can be made while a study is running.
+    """
+    study_config = load_config(config)
+
+    from m3hl.files import write_text
+    from m3hl.reporting.page import render
+    from m3hl.reporting.study import load_study
+    from m3hl.reporting.tables import table1_csv
+
+    page = out or results / "report.html"
+    study = load_study(study_config, results)
+    write_text(page.with_name("table1.csv"), table1_csv(study))
+    write_text(page, render(study))

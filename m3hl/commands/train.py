@@ -1,0 +1,74 @@
+"""`m3hl train`: one method, one number of labeled cases, one seed."""
+
+from pathlib import Path
+
+import click
+
+from m3hl.config.experiment import Run, load_config
+from m3hl.files import sha256_file, write_json
+from m3hl.provenance import Stopwatch
+
+
+@click.command(context_settings={"show_default": True})
+@click.option("--config", required=True, help="The configuration: a YAML file, or YAML or JSON text itself.")
+@click.option("--dataset", required=True, help="Name of the data set in the configuration.")
+@click.option("--method", required=True, help="Name of the method in the configuration.")
+@click.option("--labeled", required=True, help='Labeled patients (scans in LA), a number or "all".')
+@click.option("--seed", required=True, type=click.IntRange(0, 2**32 - 1), help="Seed of every random choice.")
+@click.option("--store", required=True, type=click.Path(path_type=Path), help="The data set's HDF5 store.")
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder for the run's results.")
+@click.option("--work", type=click.Path(path_type=Path), help="Folder for checkpoints.  [default: OUT/work]")
+@click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", help="Where to compute.")
+@click.option("--threads", type=click.IntRange(1), help="CPU threads.  [default: all cores]")
+def command(
+    config: str,
+    dataset: str,
+    method: str,
+    labeled: str,
+    seed: int,
+    store: Path,
+    out: Path,
+    work: Path | None,
+    device: str,
+    threads: int | None,
+) -> None:
+    """Train a network, and write best.pt, history.csv and run.json.
+
+    A run that was interrupted goes on from its last checkpoint. CUDA is used where there is one.
+    """
+    run = Run(dataset, method, labeled_count(labeled), seed)
+    study = load_config(config)
+    settings = study.settings(run)
+
+    from m3hl.data.store import Store
+    from m3hl.training.device import choose_device, describe_device
+    from m3hl.training.loop import train
+    from m3hl.training.weights import Weights
+
+    stopwatch, where = Stopwatch(), choose_device(device, threads)
+    with Store(store) as data:
+        label = f"{dataset} · {method} · {labeled} labeled · seed {seed}"
+        training = train(settings, data, label=label, work=work or out / "work", device=where)
+    Weights(settings, study.dataset(dataset), training.selection.summary(), training.selection.weights).save(
+        out / "best.pt"
+    )
+    training.history.write(out / "history.csv")
+    write_json(
+        out / "run.json",
+        {
+            "experiment": study.name,
+            **run._asdict(),
+            "settings": settings.model_dump(mode="json"),
+            "selection": training.selection.summary(),
+            **training.facts,
+            "seconds": round(training.seconds, 2),
+            "provenance": stopwatch.record(**describe_device(where), store_sha256=sha256_file(store)),
+        },
+    )
+
+
+def labeled_count(text: str) -> int | str:
+    """Return the number of labeled groups, or "all"."""
+    if text == "all" or (text.isdecimal() and int(text) > 0):
+        return text if text == "all" else int(text)
+    raise click.BadParameter(f'{text!r} is neither a positive number nor "all"', param_hint="--labeled")

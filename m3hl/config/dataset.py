@@ -1,0 +1,107 @@
+"""The `datasets:` section: where images come from and how a network is fed with them."""
+
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, PositiveInt, model_validator
+
+from m3hl.config.base import Model
+from m3hl.errors import UserError
+
+Extent = Annotated[tuple[PositiveInt, ...], Field(min_length=2, max_length=3)]
+"""Voxels along each axis: (H, W) in 2D, (X, Y, Z) in 3D."""
+
+
+class PhantomConfig(Model):
+    """How many patients the synthetic data set has, and how they are drawn."""
+
+    train: PositiveInt = 24
+    """Training patients; all have labels, and the run decides how many of these it may see."""
+    val: int = Field(4, ge=0)
+    """Validation patients."""
+    test: PositiveInt = 10
+    """Test patients."""
+    size: Extent | None = None
+    """Voxels of one raw image; left out, the data set's own default."""
+    seed: int = 2025
+    """Seed of anatomy, contrast, bias field, blur and noise."""
+
+
+class TrainingConfig(Model):
+    """How long and on what a network is trained; a key left out has the published value of the data set."""
+
+    channels: PositiveInt | None = None
+    """Feature channels of the network's first level (published: 16); each level below has twice as many."""
+    crop: Extent | None = None
+    """Voxels that the network sees: 2D slices are resized to it, 3D volumes are cropped to it."""
+    labeled_batch: PositiveInt | None = None
+    """Labeled samples in a batch; must be even, as each half feeds one stream."""
+    unlabeled_batch: PositiveInt | None = None
+    """Unlabeled samples in a batch; as many as labeled ones, since they are mixed in pairs."""
+    iterations: PositiveInt | None = None
+    """Optimiser steps."""
+    validate_every: PositiveInt | None = None
+    """Iterations between two validations, each followed by a checkpoint."""
+    selection: Literal["val", "last", "test"] | None = None
+    """Which weights are evaluated: best on the validation split, those of the last iteration, or best on the
+    test split (what others did on LA; every number made so is marked)."""
+
+
+class EvaluationConfig(Model):
+    """How a trained network is applied and measured."""
+
+    stride: Extent | None = None
+    """Voxels between two windows in 3D; left out, the published (18, 18, 4)."""
+    cases: PositiveInt | None = None
+    """Only the first so many cases of the split; left out, all. For machines without a GPU."""
+
+
+class DatasetConfig(Model):
+    """One data set."""
+
+    kind: str
+    """Name of a module in `m3hl/data/datasets`: acdc, la, or custom (your own images)."""
+    source: Literal["phantom", "raw", "public", "folder"]
+    """phantom: synthetic images in the raw layout; raw: the challenge's own files; public: the preprocessed
+    HDF5 files that the literature trains on; folder: your own images, listed in a CSV."""
+    path: Path | None = None
+    """Where the files are, relative to the working directory (folder: the CSV). Not used by phantom."""
+    download: bool = False
+    """Fetch missing files into `path`; the licence is shown, and using them means that you accept it."""
+    phantom: PhantomConfig = PhantomConfig()
+    """Only read when `source: phantom`."""
+    crop_around: Literal["label", "center"] = "label"
+    """LA raw only. label: the field's crop around the ground truth (test scans included); center: the middle
+    of the scan, without a look at the label."""
+    hold_out: int = Field(0, ge=0)
+    """So many patients from the end of the training list become validation patients; for data sets without
+    a validation split."""
+    dimensions: Literal[2, 3] | None = None
+    """Custom only. 2: a U-Net, slice by slice; 3: a V-Net on volumes."""
+    classes: tuple[str, ...] | None = None
+    """Custom only: names of the labels 1, 2, …; 0 is the background."""
+    normalization: Literal["minmax", "zscore"] = "zscore"
+    """Custom only. minmax: each volume to [0, 1]; zscore: each volume to mean 0, variance 1."""
+    training: TrainingConfig = TrainingConfig()
+    """Overrides of the data set's published training settings."""
+    evaluation: EvaluationConfig = EvaluationConfig()
+    """Overrides of the data set's published evaluation settings."""
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        if self.kind == "custom":
+            if self.source != "folder":
+                raise ValueError("kind: custom reads source: folder only")
+            if self.dimensions is None or not self.classes:
+                raise ValueError("kind: custom needs dimensions (2 or 3) and classes (names of labels 1, 2, …)")
+        elif self.source == "folder":
+            raise ValueError(f"source: folder needs kind: custom, not {self.kind}")
+        elif self.dimensions is not None or self.classes is not None:
+            raise ValueError(f"dimensions and classes are fixed for kind: {self.kind}; leave them out")
+        return self
+
+    def require_path(self) -> Path | None:
+        """Return where the files are, None for phantoms; raises `UserError` where it is not said."""
+        if self.source != "phantom" and self.path is None:
+            raise UserError(f"source: {self.source} needs a path: where the files are, or shall be put")
+        return self.path

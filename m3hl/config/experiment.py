@@ -1,0 +1,183 @@
+"""The configuration file: data sets, methods, and which of their combinations are run."""
+
+import json
+from itertools import product
+from pathlib import Path, PurePosixPath
+from typing import Annotated, Any, Literal, NamedTuple, Self
+
+from pydantic import Field, PositiveInt, StringConstraints, ValidationError, model_validator
+
+from m3hl.config import methods
+from m3hl.config.base import Model
+from m3hl.config.dataset import DatasetConfig
+from m3hl.config.run import RunSettings, describe, published_or
+from m3hl.errors import UserError
+from m3hl.files import parse_yaml, read_text
+
+Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9.-]*$")]
+"""A name that is safe as a folder: letters, digits, dots and dashes."""
+Labeled = PositiveInt | Literal["all"]
+
+
+class MethodConfig(Model):
+    """A method, under a name of your own."""
+
+    method: str
+    """m3hl or supervised."""
+    preset: str | None = None
+    """m3hl: released (default) or paper."""
+    options: dict[str, Any] = {}
+    """Single knobs that differ from the preset."""
+
+
+class ExperimentConfig(Model):
+    """A block of runs: every combination of its lists."""
+
+    dataset: tuple[Name, ...] = Field(min_length=1)
+    """Names from `datasets`."""
+    method: tuple[Name, ...] = Field(min_length=1)
+    """Names from `methods`."""
+    labeled: tuple[Labeled, ...] = Field(min_length=1)
+    """Labeled patients (scans in LA), or "all"."""
+    seed: tuple[Annotated[int, Field(ge=0, lt=2**32)], ...] = Field((1337,), min_length=1)
+    """Seeds of initial weights, batches, masks and dropout."""
+
+
+class Run(NamedTuple):
+    """One training run: a row of the study."""
+
+    dataset: str
+    method: str
+    labeled: int | str
+    seed: int
+
+    @property
+    def path(self) -> PurePosixPath:
+        """The run's folder, relative to `results/<name>`."""
+        return PurePosixPath("runs", self.dataset, self.method, f"labeled-{self.labeled}", f"seed-{self.seed}")
+
+
+IDENTITY = {"kind", "source", "dimensions", "classes", "normalization"}
+DATA_SECTIONS = IDENTITY | {"path", "download", "phantom", "crop_around", "hold_out"}
+TRAINING_SECTIONS = IDENTITY | {"training"}
+EVALUATION_SECTIONS = IDENTITY | {"evaluation"}
+"""The keys of a data set that each stage reads."""
+
+
+class Config(Model):
+    """A study."""
+
+    name: Name
+    """Results go to results/<name>."""
+    datasets: dict[Name, DatasetConfig] = Field(min_length=1)
+    """Data sets, under names of your own."""
+    methods: dict[Name, MethodConfig] = {}
+    """Methods, under names of your own."""
+    experiments: tuple[ExperimentConfig, ...] = ()
+    """Which combinations are run."""
+
+    @model_validator(mode="after")
+    def _resolvable(self) -> Self:
+        for run in self.runs():
+            self.dataset(run.dataset).require_path()
+        for dataset, method in {(r.dataset, r.method) for r in self.runs()}:
+            self.settings(Run(dataset, method, "all", 0))
+        return self
+
+    def dataset(self, name: str) -> DatasetConfig:
+        """Return the data set called `name`; raises `UserError` when there is none."""
+        if name not in self.datasets:
+            raise UserError(f"unknown dataset {name!r}; the config has {', '.join(self.datasets)}")
+        return self.datasets[name]
+
+    def method(self, name: str) -> MethodConfig:
+        """Return the method called `name`; raises `UserError` when there is none."""
+        if name not in self.methods:
+            raise UserError(f"unknown method {name!r}; the config has {', '.join(self.methods) or 'none'}")
+        return self.methods[name]
+
+    def excerpt(self, dataset: str, sections: set[str], method: str | None = None) -> str:
+        """Return what one stage reads of this configuration, as JSON text that is a configuration itself.
+
+        Args:
+            dataset: the only data set of the excerpt.
+            sections: the keys of the data set that are kept, if they differ from their defaults.
+            method: the only method of the excerpt.
+        """
+        values: dict[str, Any] = {
+            "name": self.name,
+            "datasets": {
+                dataset: self.dataset(dataset).model_dump(mode="json", include=sections, exclude_defaults=True)
+            },
+        }
+        if method is not None:
+            values["methods"] = {method: self.method(method).model_dump(mode="json", exclude_defaults=True)}
+        return json.dumps(values, sort_keys=True)
+
+    def runs(self) -> list[Run]:
+        """Return every run once, in the order of `experiments`."""
+        rows = (
+            Run(*row)
+            for block in self.experiments
+            for row in product(block.dataset, block.method, block.labeled, block.seed)
+        )
+        return list(dict.fromkeys(rows))
+
+    def settings(self, run: Run) -> RunSettings:
+        """Return the settings of one run with data set defaults, preset and overrides resolved.
+
+        Raises:
+            UserError: the data set, method or preset is unknown, or the settings contradict each other.
+        """
+        dataset, method = self.dataset(run.dataset), self.method(run.method)
+        module, description = methods.load(method.method), describe(dataset)
+        preset = method.preset or module.PRESETS[0]
+        options = module.preset(preset, description.dimensions) | method.options
+        try:
+            return RunSettings(
+                method=method.method,
+                preset=preset,
+                options=options,
+                dimensions=description.dimensions,
+                classes=description.classes,
+                labeled=run.labeled,
+                seed=run.seed,
+                **published_or(dataset, description),
+            )
+        except ValidationError as error:
+            raise UserError(f"{run.method} on {run.dataset}: {first_problem(error)}") from error
+
+
+def load_config(source: str | Path) -> Config:
+    """Return the configuration in a YAML file, or in YAML or JSON text itself.
+
+    Raises:
+        UserError: the file cannot be read, or a key is unknown, missing or wrong; the message names it.
+    """
+    text = str(source)
+    inline = "\n" in text or text.lstrip().startswith("{")
+    where = "config" if inline else text
+    return parse_config(parse_yaml(text if inline else read_text(Path(text), "config"), where), where)
+
+
+def parse_config(values: object, where: str = "config") -> Config:
+    """Return the validated configuration of plain values; `where` names them in an error."""
+    if not isinstance(values, dict):
+        raise UserError(f"{where}: this is no configuration (expected keys such as name and datasets)")
+    try:
+        return Config.model_validate(values)
+    except ValidationError as error:
+        raise UserError(f"{where}: {first_problem(error)}") from error
+    except UserError as error:
+        raise UserError(f"{where}: {error}") from error
+
+
+def first_problem(error: ValidationError) -> str:
+    """Return pydantic's first complaint as one line: where, what is wrong, and what was given."""
+    problem = error.errors()[0]
+    where = ".".join(str(part) for part in problem["loc"])
+    message = problem["msg"].removeprefix("Value error, ")
+    if problem["type"] == "extra_forbidden":
+        message = "there is no such key; check the spelling (config/README.md lists all)"
+    more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
+    return f"{where}: {message}{more}" if where else message + more

@@ -1,0 +1,85 @@
+"""The settings of one run, with every default and preset resolved: what training reads, and nothing else."""
+
+from functools import cached_property
+from typing import Literal, Self
+
+from pydantic import PositiveInt, SerializeAsAny, field_validator, model_validator
+
+from m3hl.config import methods
+from m3hl.config.base import Model
+from m3hl.config.dataset import DatasetConfig, Extent
+from m3hl.config.methods.optimizer import OptimizerOptions
+from m3hl.data import datasets
+from m3hl.data.datasets.description import Description
+from m3hl.files import sha256_json
+
+DIVISOR = 16
+"""Both networks halve the image four times."""
+
+
+class RunSettings(Model):
+    """All that decides the outcome of a training run, besides the data."""
+
+    method: str
+    """Name of the algorithm, a module in `m3hl.methods`."""
+    preset: str
+    """Name of the preset that `options` started from."""
+    options: SerializeAsAny[OptimizerOptions]
+    """The method's knobs."""
+    dimensions: Literal[2, 3]
+    classes: tuple[str, ...]
+    channels: PositiveInt
+    crop: Extent
+    labeled_batch: PositiveInt
+    unlabeled_batch: PositiveInt
+    iterations: PositiveInt
+    validate_every: PositiveInt
+    selection: Literal["val", "last", "test"]
+    labeled: PositiveInt | Literal["all"]
+    """Labeled patients (or scans), the first so many of the data set's labeled order."""
+    seed: int
+
+    @field_validator("options", mode="before")
+    @classmethod
+    def _typed(cls, options: object, info: object) -> object:
+        if isinstance(options, dict):
+            return methods.load(info.data["method"]).Options(**options)
+        return options
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if len(self.crop) != self.dimensions:
+            raise ValueError(f"crop {list(self.crop)} has {len(self.crop)} axes, the data {self.dimensions}")
+        if any(n % DIVISOR for n in self.crop):
+            raise ValueError(f"crop {list(self.crop)} must be a multiple of {DIVISOR} along each axis")
+        if self.labeled_batch % 2 or self.labeled_batch != self.unlabeled_batch:
+            raise ValueError(
+                f"labeled_batch {self.labeled_batch} and unlabeled_batch {self.unlabeled_batch} must be equal "
+                "and even: each half feeds one stream"
+            )
+        self.options.check(self.crop)
+        return self
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of the settings: two runs with the same digest and data are the same run."""
+        return sha256_json(self.model_dump(mode="json"))
+
+
+def describe(config: DatasetConfig) -> Description:
+    """Return the description of a configured data set."""
+    return datasets.load(config.kind).describe(config)
+
+
+def published_or(config: DatasetConfig, description: Description) -> dict[str, object]:
+    """Return the training settings: what the config says, else the data set's published values."""
+    published = {
+        "channels": 16,
+        "crop": description.crop,
+        "labeled_batch": description.labeled_batch,
+        "unlabeled_batch": description.unlabeled_batch,
+        "iterations": description.iterations,
+        "validate_every": description.validate_every,
+        "selection": description.selection,
+    }
+    return published | config.training.model_dump(exclude_none=True)

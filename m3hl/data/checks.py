@@ -1,0 +1,49 @@
+"""What must hold for a case before it enters the store."""
+
+import numpy as np
+
+from m3hl.errors import UserError
+
+
+def check_image(image: np.ndarray, where: str) -> None:
+    """Raise `UserError` unless `image` is a volume of finite numbers that are not all equal.
+
+    Args:
+        image: (Z, H, W) or (X, Y, Z).
+        where: file and case, for the message.
+    """
+    if image.ndim != 3 or 0 in image.shape:
+        raise UserError(f"{where}: the image has shape {image.shape}, expected three axes; give a volume")
+    bad = image.size - np.count_nonzero(np.isfinite(image))
+    if bad:
+        raise UserError(f"{where}: {bad} voxels of the image are NaN or infinite; mend or leave out the case")
+    if image.min() == image.max():
+        raise UserError(f"{where}: every voxel of the image is {image.flat[0]}; get the file again")
+
+
+def check_label(label: np.ndarray, shape: tuple[int, ...], values: tuple[int, ...], where: str) -> np.ndarray:
+    """Return a label map as uint8 labels 0, 1, 2, ….
+
+    Args:
+        label: label map as it was read.
+        shape: the image's shape, which it must have.
+        values: what the file holds for labels 0, 1, 2, ….
+        where: file and case, for the message.
+
+    Raises:
+        UserError: the shape differs, a value is none of `values`, or there is background only.
+    """
+    if label.shape != shape:
+        raise UserError(f"{where}: the label map has shape {label.shape}, the image {shape}; they must be equal")
+    wrong = [value for value in np.unique(label).tolist() if value not in values]
+    if wrong:
+        raise UserError(
+            f"{where}: the label map holds {', '.join(f'{value:g}' for value in wrong[:5])}, "
+            f"expected only {', '.join(map(str, values))}; mend the label map or the list of classes"
+        )
+    labels = np.zeros(shape, np.uint8)
+    for number, value in enumerate(values):
+        labels[label == value] = number
+    if not labels.any():
+        raise UserError(f"{where}: the label map is empty (background only); give a label or leave out the case")
+    return labels

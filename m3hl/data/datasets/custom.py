@@ -1,0 +1,72 @@
+"""Your own images: NIfTI, NRRD or MHA, listed in a CSV with columns case, image, label, split (and group)."""
+
+import re
+from pathlib import Path
+
+from m3hl.config.dataset import DatasetConfig
+from m3hl.data.datasets.description import CaseFiles, Description, Split
+from m3hl.data.split import add_to_split
+from m3hl.data.table import read_table
+from m3hl.errors import UserError
+
+SAFE_NAME = re.compile(r"\w[\w.+-]*")
+
+
+def describe(config: DatasetConfig) -> Description:
+    """Return ACDC's settings for 2D data and LA's for 3D data; `config.training` overrides them."""
+    flat = config.dimensions == 2
+    return Description(
+        dimensions=2 if flat else 3,
+        classes=config.classes or (),
+        normalization=config.normalization,
+        crop=(256, 256) if flat else (112, 112, 80),
+        labeled_batch=12 if flat else 4,
+        unlabeled_batch=12 if flat else 4,
+        iterations=30_000 if flat else 15_000,
+        validate_every=200,
+        selection="val",
+        stride=None if flat else (18, 18, 4),
+        group="patient",
+        citation="your own data",
+        license="your own data",
+    )
+
+
+def folder_cases(table: Path) -> list[CaseFiles]:
+    """Return the cases that a CSV lists, in its order.
+
+    Columns: case, image, label, split and, if you like, group (who is labeled or split as one; left out, the
+    case itself). Paths are relative to the CSV. A training case with an empty label is unlabeled.
+
+    Raises:
+        UserError: a case stands there twice, a group is in two splits, a name cannot name a file, an image
+            is not given, or a validation or test case has no label.
+    """
+    cases: list[CaseFiles] = []
+    seen: dict[str, Split] = {}
+    groups: dict[str, str] = {}
+    for row in read_table(table, "list of cases", ("case", "image", "label", "split")):
+        name, split = row["case"], row["split"]
+        group = row.get("group") or name
+        for text in (name, group):
+            if not SAFE_NAME.fullmatch(text):
+                raise UserError(f"{table}: {text!r} cannot name a case; use letters, digits and . _ + - only")
+        add_to_split(seen, name, split, table)
+        if groups.setdefault(group, split) != split:
+            raise UserError(f"{table}: group {group} is in both {groups[group]} and {split}; put it in one split")
+        if not row["image"]:
+            raise UserError(f"{table}: case {name} has no image; give its path, relative to the CSV")
+        if split != "train" and not row["label"]:
+            raise UserError(f"{table}: {split} case {name} has no label; give one, or move the case to train")
+        cases.append(
+            CaseFiles(
+                name=name,
+                group=group,
+                split=seen[name],
+                images=(table.parent / row["image"],),
+                label=table.parent / row["label"] if row["label"] else None,
+                labeled=bool(row["label"]),
+                notes=(table,),
+            )
+        )
+    return cases

@@ -1,0 +1,83 @@
+"""Writing the store (the schema stands in `m3hl.data.store`)."""
+
+from collections.abc import Iterable
+from dataclasses import asdict
+from math import prod
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+from m3hl.data.case import Case
+from m3hl.data.datasets.description import Description
+from m3hl.data.store import SCHEMA, VERSION, digest
+from m3hl.files import atomic
+
+CHUNK_BYTES = 2**20
+
+
+def write_store(
+    path: Path,
+    *,
+    kind: str,
+    source: str,
+    description: Description,
+    source_sha256: str,
+    cases: Iterable[Case],
+    labeled_order: Iterable[str],
+) -> None:
+    """Write cases, in their order, to a store; only one case at a time is held in memory.
+
+    Args:
+        path: the file; it appears when the last case is written.
+        kind, source: data set module, and where the images came from.
+        description: the data set's constants.
+        source_sha256: digest of the list of files that the cases are read from.
+        cases: image float32 and label uint8 or None, checked and normalised.
+        labeled_order: train groups in the order in which they become labeled.
+    """
+    text = h5py.string_dtype()
+    with atomic(path) as part, h5py.File(part, "w") as file:
+        file.attrs["schema"] = SCHEMA
+        file.attrs["version"] = VERSION
+        file.attrs["kind"] = kind
+        file.attrs["source"] = source
+        file.attrs["dimensions"] = description.dimensions
+        file.attrs["classes"] = np.array(description.classes, dtype=text)
+        file.attrs["labeled_order"] = np.array(tuple(labeled_order), dtype=text)
+        file.attrs["source_sha256"] = source_sha256
+        file.attrs["citation"] = description.citation
+        file.attrs["license"] = description.license
+        group = file.create_group("cases", track_order=True)
+        for case in cases:
+            write_case(group.create_group(case.name), case)
+
+
+def write_case(group: h5py.Group, case: Case) -> None:
+    """Write one case's arrays, digests and geometry to its HDF5 group."""
+    group.attrs["group"] = case.group
+    group.attrs["split"] = case.split
+    for key, value in (asdict(case.geometry) if case.geometry else {}).items():
+        group.attrs[key] = np.asarray(value)
+    for key, array in (("image", case.image), ("label", case.label)):
+        if array is not None:
+            group.attrs[f"{key}_sha256"] = digest(array)
+            # Without HDF5's shuffle filter: scanners deliver integers, so whole float32 values repeat.
+            group.create_dataset(
+                key,
+                data=array,
+                chunks=chunk_shape(array.shape, array.itemsize),
+                compression="gzip",
+                compression_opts=1,
+                track_times=False,
+            )
+
+
+def chunk_shape(shape: tuple[int, ...], itemsize: int) -> tuple[int, ...]:
+    """Return whole planes of axis 0, about 1 MiB of them.
+
+    >>> chunk_shape((10, 256, 256), 4)
+    (4, 256, 256)
+    """
+    plane = prod(shape[1:]) * itemsize
+    return (max(1, min(shape[0], CHUNK_BYTES // plane)), *shape[1:])

@@ -1,0 +1,35 @@
+"""CSV files with a header, read strictly."""
+
+import csv
+import io
+from pathlib import Path
+
+from m3hl.errors import UserError
+from m3hl.files import read_text
+
+
+def read_table(path: Path, what: str, columns: tuple[str, ...]) -> list[dict[str, str]]:
+    """Return the rows of a CSV file, without the spaces around its values.
+
+    Args:
+        path: the file.
+        what: what the file is, for error messages.
+        columns: the columns that it must have.
+
+    Raises:
+        UserError: the file is missing or unreadable, lacks a column, or has a row of another length.
+    """
+    rows = csv.reader(io.StringIO(read_text(path, what).removeprefix("\ufeff")))
+    header = [name.strip() for name in next(rows, [])]
+    missing = [name for name in columns if name not in header]
+    if missing:
+        raise UserError(f"{path}: this {what} has no column {', '.join(missing)}; its first line must name them")
+    table = []
+    for row in rows:
+        if len(row) not in (0, len(header)):
+            raise UserError(
+                f"{path}, line {rows.line_num}: {len(row)} values, expected {len(header)}; mend the row"
+            )
+        if row:
+            table.append(dict(zip(header, (value.strip() for value in row), strict=True)))
+    return table

@@ -1,0 +1,70 @@
+"""Cross entropy and Dice on a region, and the two consistency losses (Eq. 3, 4 and 5)."""
+
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+DiceForm = Literal["squared", "plain"]
+
+
+def segmentation_loss(
+    logits: Tensor, target: Tensor, region: Tensor | None, dice: DiceForm, reduction: Literal["sum", "mean"]
+) -> Tensor:
+    """Return cross entropy and Dice loss of a region, as their sum or their mean.
+
+    Args:
+        logits: (B, C, *).
+        target: (B, *) class indices.
+        region: (B, *), 1 inside, 0 outside; None for everything.
+        dice: denominator of the Dice loss.
+        reduction: "sum" (Eq. 3 as printed) or "mean" (as released).
+    """
+    if region is None:
+        region = torch.ones_like(target, dtype=logits.dtype)
+    total = cross_entropy(logits, target, region) + dice_loss(logits.softmax(1), target, region, dice)
+    return total if reduction == "sum" else total / 2
+
+
+def cross_entropy(logits: Tensor, target: Tensor, region: Tensor) -> Tensor:
+    """Return the mean cross entropy over the region's voxels; 0 for an empty region."""
+    per_voxel = F.cross_entropy(logits, target, reduction="none")
+    return (per_voxel * region).sum() / (region.sum() + 1e-16)
+
+
+def dice_loss(probability: Tensor, target: Tensor, region: Tensor, form: DiceForm) -> Tensor:
+    """Return 1 − Dice of a region, averaged over classes, background included.
+
+    "squared" (released ACDC) has the denominator Σp² + Σy² over the whole batch and ε = 1e-10; "plain"
+    (released LA) has Σp + Σy for each sample and ε = 1e-5, and averages over samples too.
+
+    Args:
+        probability: (B, C, *), softmax of the logits.
+        target: (B, *) class indices.
+        region: (B, *), 1 inside, 0 outside.
+        form: "squared" or "plain".
+    """
+    truth = F.one_hot(target, probability.shape[1]).movedim(-1, 1).to(probability.dtype)
+    inside = region.unsqueeze(1)
+    if form == "squared":
+        axes, epsilon = (0, *range(2, probability.ndim)), 1e-10
+        size = (probability.square() * inside).sum(axes) + (truth * inside).sum(axes)
+    else:
+        axes, epsilon = tuple(range(2, probability.ndim)), 1e-5
+        size = (probability * inside).sum(axes) + (truth * inside).sum(axes)
+    overlap = (probability * truth * inside).sum(axes)
+    return (1 - (2 * overlap + epsilon) / (size + epsilon)).mean()
+
+
+def low_level_loss(mixed: list[Tensor], unlabeled: list[Tensor]) -> Tensor:
+    """Return L_low (Eq. 4): the mean absolute difference, averaged over all pairs of streams."""
+    return torch.stack([F.l1_loss(s, t) for s in mixed for t in unlabeled]).mean()
+
+
+def high_level_loss(mixed: list[Tensor], unlabeled: list[Tensor]) -> Tensor:
+    """Return L_high (Eq. 5): 1 − cosine similarity of each sample's features, averaged over all pairs."""
+    distances = [
+        1 - F.cosine_similarity(s.flatten(1), t.flatten(1), dim=1).mean() for s in mixed for t in unlabeled
+    ]
+    return torch.stack(distances).mean()

@@ -1,0 +1,102 @@
+"""M³HL: mutual mask mix with high-low level feature consistency (Liu et al., MICCAI 2025)."""
+
+import copy
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from m3hl import nets
+from m3hl.config.run import RunSettings
+from m3hl.data.batches import Batch
+from m3hl.methods import method
+from m3hl.methods.losses import high_level_loss, low_level_loss, segmentation_loss
+from m3hl.methods.mix import draw_masks, mix
+from m3hl.methods.teacher import pseudo_label, update_teacher
+from m3hl.nets.vnet import pooled
+
+
+class Method(method.Method):
+    """Student and teacher, trained by L = L_mix + λ (L_low + L_high) (Eq. 1)."""
+
+    def __init__(self, settings: RunSettings) -> None:
+        super().__init__()
+        self.settings, self.options = settings, settings.options
+        self.labeled_batch, self.unlabeled_batch = settings.labeled_batch, settings.unlabeled_batch
+        self.student = nets.build(settings.dimensions, len(settings.classes) + 1, settings.channels)
+        self.teacher = copy.deepcopy(self.student).requires_grad_(False)
+
+    def losses(self, batch: Batch) -> dict[str, Tensor]:
+        """Return the losses of one step; a batch's first halves are stream a, the second halves stream b."""
+        options = self.options
+        with torch.no_grad():
+            taught = self.forward_streams(self.teacher, batch.unlabeled_images.chunk(2))
+            pseudo_labels = [pseudo_label(out.logits) for out in taught]
+
+        mask = self.draw_mask(batch)
+        labeled_side = [mask if keeps == "labeled" else 1 - mask for keeps in options.mask_keeps]
+        labels = batch.labels.chunk(2)
+        mixed_images = [
+            mix(labeled, unlabeled, side)
+            for labeled, unlabeled, side in zip(
+                batch.labeled_images.chunk(2), batch.unlabeled_images.chunk(2), labeled_side, strict=True
+            )
+        ]
+        student = self.forward_streams(self.student, mixed_images)
+
+        losses: dict[str, Tensor] = {}
+        total = torch.zeros((), device=mask.device)
+        if options.mix_loss:
+            streams = zip(student, labels, pseudo_labels, labeled_side, strict=True)
+            losses["mix"] = sum(self.mix_loss(out.logits, y, pseudo, side) for out, y, pseudo, side in streams)
+            total = total + losses["mix"]
+        if options.consistency_loss:
+            losses["low"] = low_level_loss(*self.features(options.low_features, student, taught))
+            losses["high"] = high_level_loss(*self.features(options.high_features, student, taught))
+            total = total + options.consistency_weight * (losses["low"] + losses["high"])
+        if options.supervised_loss:
+            logits = self.student(batch.labeled_images).logits
+            losses["supervised"] = segmentation_loss(logits, batch.labels, None, options.dice, options.reduction)
+            total = total + losses["supervised"]
+        return {"loss": total} | losses
+
+    def mix_loss(self, logits: Tensor, labels: Tensor, pseudo_labels: Tensor, labeled_side: Tensor) -> Tensor:
+        """Return one stream's term of L_mix (Eq. 3): each side of the mask with its own target and weight."""
+        o = self.options
+        labeled = segmentation_loss(logits, labels, labeled_side, o.dice, o.reduction)
+        unlabeled = segmentation_loss(logits, pseudo_labels, 1 - labeled_side, o.dice, o.reduction)
+        return o.labeled_weight * labeled + o.unlabeled_weight * unlabeled
+
+    def draw_mask(self, batch: Batch) -> Tensor:
+        """Return M for one stream, (B/2, *crop); the same mask serves both streams."""
+        count, crop = self.labeled_batch // 2, self.settings.crop
+        if not self.options.mix:
+            return torch.ones(count, *crop, device=batch.labeled_images.device)
+        mask = draw_masks(batch.rng, count, crop, self.options.mask_patch(crop), self.options.mask_ratio)
+        return mask.to(batch.labeled_images.device)
+
+    def forward_streams(self, network: nn.Module, streams: list[Tensor]) -> list[nets.Output]:
+        """Pass the streams through a network one after the other, or as one batch (`forward: joint`)."""
+        if self.options.forward == "separate":
+            return [network(stream) for stream in streams]
+        joint = network(torch.cat(list(streams)))
+        return [nets.Output(*halves) for halves in zip(*(t.chunk(2) for t in joint), strict=True)]
+
+    def features(
+        self, name: str, student: list[nets.Output], teacher: list[nets.Output]
+    ) -> tuple[list[Tensor], list[Tensor]]:
+        """Return the features called `name` of the mixed and of the unlabeled streams."""
+        read: Callable[[nets.Output], Tensor]
+        if name == "pooled_bottleneck":
+            read = lambda out: pooled(out.bottleneck)  # noqa: E731
+        else:
+            read = lambda out: getattr(out, name)  # noqa: E731
+        return [read(out) for out in student], [read(out) for out in teacher]
+
+    def after_step(self) -> None:
+        """Let the teacher follow the student."""
+        update_teacher(self.teacher, self.student, self.options.ema_decay, buffers=self.options.ema_buffers)
+
+    def networks(self) -> dict[str, nn.Module]:
+        """Return student and teacher."""
+        return {"student": self.student, "teacher": self.teacher}

@@ -1,0 +1,29 @@
+"""What the training loop needs to know of a method."""
+
+from torch import Tensor, nn
+
+from m3hl.data.batches import Batch
+
+
+class Method(nn.Module):
+    """A network in training, with the losses that train it.
+
+    Attributes:
+        student: the network that is optimised, selected and evaluated.
+        labeled_batch, unlabeled_batch: samples that a step wants; the loop draws them.
+    """
+
+    student: nn.Module
+    labeled_batch: int
+    unlabeled_batch: int
+
+    def losses(self, batch: Batch) -> dict[str, Tensor]:
+        """Return scalar losses by name; "loss" is the one to minimise, the others are logged."""
+        raise NotImplementedError
+
+    def after_step(self) -> None:
+        """Update what follows the student; called after each optimiser step."""
+
+    def networks(self) -> dict[str, nn.Module]:
+        """Return the networks that are validated, by name; the first is the student."""
+        return {"student": self.student}

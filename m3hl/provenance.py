@@ -1,0 +1,75 @@
+"""Who made a result: code, versions, machine, time and memory."""
+
+import os
+import platform
+import resource
+import subprocess
+import sys
+import time
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from m3hl import __version__
+
+LIBRARIES = ("torch", "numpy", "scipy", "h5py", "SimpleITK")
+
+
+class Stopwatch:
+    """Collects what a stage's result says about its making; start it before the work."""
+
+    def __init__(self) -> None:
+        self.started, self._start = datetime.now(UTC), time.monotonic()
+
+    def record(self, **more: Any) -> dict[str, Any]:
+        """Return code, versions, machine, duration (seconds) and peak memory (MiB), and `more`."""
+        return {
+            "m3hl": __version__,
+            **commit(),
+            "python": platform.python_version(),
+            **{name: installed(name) for name in LIBRARIES},
+            "host": platform.node(),
+            "cpu": processor(),
+            "container": os.environ.get("APPTAINER_CONTAINER") or os.environ.get("SINGULARITY_CONTAINER"),
+            "slurm_job": os.environ.get("SLURM_JOB_ID"),
+            "started": self.started.isoformat(timespec="seconds"),
+            "seconds": round(time.monotonic() - self._start, 2),
+            "peak_memory_mib": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
+            **more,
+        }
+
+
+def commit() -> dict[str, Any]:
+    """Return the git commit of the running source, and whether it had uncommitted changes."""
+    source = Path(__file__).resolve().parent
+    try:
+        head = git(source, "rev-parse", "HEAD")
+        return {"commit": head, "dirty": bool(git(source, "status", "--porcelain", "--", str(source)))}
+    except (OSError, subprocess.SubprocessError):
+        return {"commit": os.environ.get("M3HL_COMMIT"), "dirty": None}
+
+
+def git(folder: Path, *arguments: str) -> str:
+    """Return what a git command prints in `folder`."""
+    done = subprocess.run(
+        ["git", "-C", str(folder), *arguments], capture_output=True, text=True, check=True, timeout=30
+    )
+    return done.stdout.strip()
+
+
+def installed(name: str) -> str | None:
+    """Return the version of an installed library, None if it is absent."""
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None
+
+
+def processor() -> str:
+    """Return the processor's name and the number of cores that this process may use."""
+    name = platform.processor() or platform.machine()
+    if sys.platform == "linux":
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
+        name = next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), name)
+    return f"{name}, {len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count()} cores"

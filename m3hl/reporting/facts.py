@@ -1,0 +1,119 @@
+"""What a reader must know of a data set and a method, taken from the configuration."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from m3hl.config.dataset import DatasetConfig
+from m3hl.config.experiment import MethodConfig
+from m3hl.config.run import describe, published_or
+from m3hl.reporting.text import count, times
+
+LABELS = {"m3hl": "M³HL", "supervised": "Supervised"}
+
+
+@dataclass(frozen=True)
+class DatasetFacts:
+    """A data set of the study.
+
+    Attributes:
+        name: as in the configuration.
+        kind: module in `m3hl.data.datasets`.
+        synthetic: whether phantoms take the place of the data set's images.
+        group: what a labeled count counts, "patient" or "scan".
+        classes: names of labels 1, 2, ….
+        cautions: what a reader of the numbers must know.
+        differences: how its runs differ from the published ones, one phrase each.
+        citation, license: of the images.
+        store: the HDF5 file.
+    """
+
+    name: str
+    kind: str
+    synthetic: bool
+    group: str
+    classes: tuple[str, ...]
+    cautions: tuple[str, ...]
+    differences: tuple[str, ...]
+    citation: str
+    license: str
+    store: Path
+
+
+@dataclass(frozen=True)
+class MethodFacts:
+    """A method of the study.
+
+    Attributes:
+        name: as in the configuration.
+        algorithm: module in `m3hl.methods`.
+        label: what tables call it.
+        note: preset and single knobs, e.g. "preset released; mask_ratio 0.3".
+    """
+
+    name: str
+    algorithm: str
+    label: str
+    note: str
+
+
+def dataset_facts(name: str, config: DatasetConfig, results: Path) -> DatasetFacts:
+    """Return what the configuration says about a data set."""
+    description = describe(config)
+    return DatasetFacts(
+        name=name,
+        kind=config.kind,
+        synthetic=config.source == "phantom",
+        group=description.group,
+        classes=description.classes,
+        cautions=description.cautions,
+        differences=differences(config),
+        citation=description.citation,
+        license=description.license,
+        store=results / "data" / f"{name}.h5",
+    )
+
+
+def method_facts(name: str, config: MethodConfig) -> MethodFacts:
+    """Return what the configuration says about a method."""
+    parts = [f"preset {config.preset}"] if config.preset else []
+    parts += [f"{key} {plain(value)}" for key, value in config.options.items()]
+    return MethodFacts(name, config.method, LABELS.get(name, name), "; ".join(parts) or "default settings")
+
+
+def differences(config: DatasetConfig) -> tuple[str, ...]:
+    """Return how a data set's settings differ from the published ones, one phrase each."""
+    description = describe(config)
+    published = published_or(config.model_copy(update={"training": type(config.training)()}), description)
+    phrases = {
+        "channels": "{} channels in the first level instead of {}",
+        "crop": "crop {} instead of {} voxels",
+        "labeled_batch": "{} labeled (and as many unlabeled) samples per batch instead of {}",
+        "iterations": "{} iterations instead of {}",
+    }
+    found = [
+        phrase.format(plain(value), plain(published[key]))
+        for key, phrase in phrases.items()
+        if (value := getattr(config.training, key)) is not None and value != published[key]
+    ]
+    if config.evaluation.cases:
+        found.append(f"only the first {count(config.evaluation.cases, 'case')} of the test split")
+    if config.evaluation.stride and config.evaluation.stride != description.stride:
+        found.append(
+            f"sliding-window stride {plain(config.evaluation.stride)} instead of {plain(description.stride)}"
+        )
+    if config.hold_out:
+        found.append(f"{count(config.hold_out, description.group)} held out of training for validation")
+    if config.source == "raw" and config.kind == "la":
+        found.append("scans cropped anew from the raw files, not the crops that the literature shares")
+    return tuple(found)
+
+
+def plain(value: object) -> str:
+    """Return a setting as a reader writes it."""
+    if isinstance(value, tuple | list):
+        return times(value)
+    return (
+        f"{value:,}".replace(",", "\u202f")
+        if isinstance(value, int) and not isinstance(value, bool)
+        else str(value)
+    )

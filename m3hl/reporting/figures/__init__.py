@@ -1,0 +1,1 @@
+"""Figures: inline SVG whose colours follow the page, light or dark."""

@@ -1,0 +1,93 @@
+"""The question, and the answer in up to three sentences made from the numbers."""
+
+from typing import Any
+
+from m3hl.reporting.comparison import Comparison, compare
+from m3hl.reporting.published import LABELED, table1
+from m3hl.reporting.study import Study
+from m3hl.reporting.text import count, given_labels, number, percent, sentence_list, signed
+
+TITLE = "The answer"
+MOST_DATASETS = 2
+"""So many data sets get a sentence of their own; more are summed up in one."""
+TEST_MARK = "†"
+
+
+def content(study: Study) -> dict[str, Any]:
+    """Return the answer's sentences and how many runs have ended."""
+    ended = sum(result.metrics is not None for result in study.results)
+    return {
+        "sentences": [*verdicts(study), *caveat(study, ended)],
+        "ended": ended,
+        "planned": len(study.results),
+        "unfinished": ended < len(study.results),
+    }
+
+
+def verdicts(study: Study) -> list[str]:
+    """Return what the comparison with supervised training says, in one or two sentences."""
+    comparisons = compare(study)
+    if not comparisons:
+        return ["There is no answer yet: no seed has ended both with M³HL and with supervised training."]
+    first: dict[str, Comparison] = {}
+    for comparison in comparisons:
+        first.setdefault(comparison.method.dataset, comparison)
+    if len(first) <= MOST_DATASETS:
+        return [verdict(study, comparison) for comparison in first.values()]
+    above = sum(min(c.gains) > 0 for c in comparisons)
+    mark = TEST_MARK if any(c.test_selected for c in comparisons) else ""
+    return [
+        f"M³HL is above supervised training with every seed in {above} of {len(comparisons)} comparisons; its "
+        f"mean gain in Dice lies between {signed(min(c.gain for c in comparisons))}{mark} and "
+        f"{signed(max(c.gain for c in comparisons))}{mark} percentage points."
+    ]
+
+
+def verdict(study: Study, comparison: Comparison) -> str:
+    """Return one comparison as a sentence that claims no more than the seeds show."""
+    row, gains = comparison.method, comparison.gains
+    facts, method = study.datasets[row.dataset], study.methods[row.method].label
+    mark = TEST_MARK if comparison.test_selected else ""
+    given = given_labels(row.labeled, facts.group)
+    ours, theirs = percent(comparison.dice) + mark, percent(comparison.baseline_dice) + mark
+    seeds = count(len(gains), "seed")
+    spread = f"{seeds}, {signed(min(gains), 1)} to {signed(max(gains), 1)}{mark}" if len(gains) > 1 else seeds
+    points = f"{number(abs(comparison.gain), 1)}{mark} percentage points"
+    head = f"On {row.dataset} with {given}, {method}"
+    if comparison.gain <= 0:
+        return f"{head} is not above supervised training: {ours} against {theirs} Dice, {points} less ({spread})."
+    if min(gains) <= 0:
+        return (
+            f"{head} is above supervised training on average but not with every seed: {ours} against {theirs} "
+            f"Dice, {points} more ({spread})."
+        )
+    return f"{head} reaches {ours} Dice, {points} above supervised training at {theirs} ({spread})."
+
+
+def caveat(study: Study, ended: int) -> list[str]:
+    """Return the most important reservation as one sentence, or nothing."""
+    if ended < len(study.results):
+        return [f"So far {ended} of {count(len(study.results), 'run')} have ended; the rest may change this."]
+    if any(result.test_selected for result in study.results):
+        return [f"{TEST_MARK} The test split chose the weights, so these numbers are too good."]
+    if all(facts.synthetic for facts in study.datasets.values()):
+        return ["The images are synthetic: this shows that the code works, not how well it does on patients."]
+    printed = sentence_list([printed_gain(study, name) for name in comparable(study)]) if comparable(study) else ""
+    return [f"The paper prints {printed}."] if printed else []
+
+
+def comparable(study: Study) -> list[str]:
+    """Return the data sets that the paper has numbers for, with its labeled count."""
+    return [
+        name
+        for name, facts in study.datasets.items()
+        if not facts.synthetic
+        and facts.kind in LABELED
+        and any(row.labeled == LABELED[facts.kind] for row in study.rows(name))
+    ]
+
+
+def printed_gain(study: Study, dataset: str) -> str:
+    """Return the paper's gain over supervised training on a data set."""
+    dice = {row.ours: row.dice for row in table1(study.datasets[dataset].kind) if row.ours}
+    return f"{signed(dice['m3hl'] - dice['supervised'], 1)} percentage points on {dataset}"

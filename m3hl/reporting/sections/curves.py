@@ -1,0 +1,59 @@
+"""Learning curves of every run."""
+
+from typing import Any
+
+from m3hl.reporting.figures.curves import Curves, dice_panel, loss_panel, parts_panel
+from m3hl.reporting.study import Row, RunResult, Study
+
+TITLE = "Learning curves"
+
+
+def content(study: Study) -> dict[str, Any]:
+    """Return panels for each data set and labeled count."""
+    groups = {}
+    for dataset in study.datasets:
+        for row in study.rows(dataset):
+            groups.setdefault((dataset, row.labeled), []).append(row)
+    return {"groups": [group_content(study, number, rows) for number, rows in enumerate(groups.values())]}
+
+
+def group_content(study: Study, number: int, rows: list[Row]) -> dict[str, Any]:
+    """Return the panels of one data set and labeled count; `number` makes their ids unique."""
+    order = list(study.methods)
+    drawn = [row for row in rows if any(r.history is not None for r in row.runs)]
+    results = [(order.index(row.method), r) for row in drawn for r in row.runs if r.history is not None]
+    title = f"{rows[0].dataset}, {rows[0].labeled} labeled"
+    curves: Curves = [(index, result.history) for index, result in results]
+    parts = [
+        (study.methods[row.method], panel)
+        for row in drawn
+        if (panel := parts_panel(histories(row), f"parts-{number}-{order.index(row.method)}", title))
+    ]
+    split = watched_split([result for _, result in results])
+    return {
+        "title": title,
+        "facts": study.datasets[rows[0].dataset],
+        "labeled": rows[0].labeled,
+        "methods": [(order.index(row.method), study.methods[row.method]) for row in drawn],
+        "loss": loss_panel(curves, f"loss-{number}", title) if curves else None,
+        "dice": dice_panel(curves, f"dice-{number}", title, split) if curves else None,
+        "split": split,
+        "test_selected": any(result.test_selected for _, result in results),
+        "teacher": any("val_teacher_dice" in history for _, history in curves),
+        "parts": parts,
+        "missing": sum(result.history is None for row in rows for result in row.runs),
+        "runs": sum(len(row.runs) for row in rows),
+    }
+
+
+def histories(row: Row) -> list:
+    """Return the learning curves that a row has."""
+    return [result.history for result in row.runs if result.history is not None]
+
+
+def watched_split(results: list[RunResult]) -> str:
+    """Return which split was watched in training: test only where it chose the weights."""
+    rules = {result.test_selected for result in results}
+    return {frozenset({True}): "Test", frozenset({True, False}): "Validation or test"}.get(
+        frozenset(rules), "Validation"
+    )

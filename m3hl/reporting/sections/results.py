@@ -1,0 +1,89 @@
+"""The results: a table for each data set, beside the published numbers where they compare."""
+
+from typing import Any
+
+from m3hl.evaluation.summary import CONVENTIONS, RUN, run_means
+from m3hl.reporting import published
+from m3hl.reporting.figures.dots import percent_axis
+from m3hl.reporting.study import Study
+from m3hl.reporting.tables import Line, class_lines, lines
+from m3hl.reporting.text import number
+
+TITLE = "Results"
+
+
+def content(study: Study) -> dict[str, Any]:
+    """Return tables and notes of every data set."""
+    return {
+        "conventions": CONVENTIONS,
+        "datasets": [dataset_content(study, name) for name in study.datasets],
+        "methods": list(study.methods.values()),
+    }
+
+
+def dataset_content(study: Study, name: str) -> dict[str, Any]:
+    """Return one data set's tables and the notes below them."""
+    facts, rows = study.datasets[name], lines(study, name)
+    classes = class_lines(study, name)
+    compares = not facts.synthetic and facts.kind in published.LABELED
+    labeled = published.LABELED[facts.kind] if compares else None
+    shown = compares and any(line.row.labeled == labeled for line in rows)
+    return {
+        "facts": facts,
+        "lines": rows,
+        "dots": dots(study, name, published.table1(facts.kind) if shown else ()),
+        "classes": grouped(facts.classes, classes) if len(facts.classes) > 1 else [],
+        "has_mm": any(has_mm(line) for line in rows),
+        "test_selected": any(line.row.test_selected for line in rows),
+        "gaps": [line for line in rows if line.row.reason],
+        "published": published.table1(facts.kind) if shown else (),
+        "published_labeled": labeled,
+        "published_source": published.SOURCE,
+        "published_notes": published.NOTES[facts.kind] if shown else (),
+        "published_hidden": compares and not shown,
+    }
+
+
+def has_mm(line: Line) -> bool:
+    """Return whether a line has distances in mm."""
+    return any(scores["hd95_mm_mean"] == scores["hd95_mm_mean"] for scores in line.scores.values())
+
+
+def grouped(classes: tuple[str, ...], found: list[Line]) -> list[tuple[str, list[Line]]]:
+    """Return the lines of each structure that has any, in the order of the labels."""
+    groups = ((name, [line for line in found if line.class_name == name]) for name in classes)
+    return [(name, group) for name, group in groups if group]
+
+
+def dots(study: Study, name: str, printed: tuple[published.Published, ...]) -> dict[str, Any] | None:
+    """Return the Dice of every run as places on one axis, beside its method's printed one; None without runs."""
+    if study.metrics.empty:
+        return None
+    means = run_means(study.metrics, "published").set_index(RUN)["dice"]
+    labeled = published.LABELED.get(study.datasets[name].kind)
+    rows = []
+    for row in study.rows(name):
+        keys = [tuple(result.run) for result in row.ended]
+        found = [means[key] for key in keys if key in means]
+        algorithm = study.methods[row.method].algorithm
+        marks = [p.dice for p in printed if p.ours == algorithm and row.labeled == labeled]
+        rows.append((row, found, marks))
+    values = [value for _, found, marks in rows for value in found + marks]
+    if not any(found for _, found, _ in rows):
+        return None
+    axis = percent_axis(values)
+    return {
+        "ticks": [(axis.place(tick), number(tick, 0)) for tick in axis.ticks],
+        "rows": [
+            {
+                "row": row,
+                "index": list(study.methods).index(row.method),
+                "label": study.methods[row.method].label,
+                "values": [number(value, 1) for value in found],
+                "places": [axis.place(value) for value in found],
+                "printed": [axis.place(value) for value in marks],
+            }
+            for row, found, marks in rows
+        ],
+        "has_printed": any(marks for _, _, marks in rows),
+    }

@@ -1,0 +1,36 @@
+"""Where a network is computed."""
+
+from typing import Any
+
+import torch
+
+from m3hl.errors import UserError
+
+
+def choose_device(name: str, threads: int | None) -> torch.device:
+    """Return the device for "auto", "cpu" or "cuda", and limit the CPU threads.
+
+    Raises:
+        UserError: CUDA is asked for and there is none.
+    """
+    if threads:
+        torch.set_num_threads(threads)
+    available = torch.cuda.is_available()
+    if name == "cuda" and not available:
+        raise UserError(
+            "no CUDA device is visible; use --device cpu, or give the container the GPU (apptainer --nv)"
+        )
+    return torch.device("cuda" if name != "cpu" and available else "cpu")
+
+
+def describe_device(device: torch.device) -> dict[str, Any]:
+    """Return what a result says about the device: its name, CPU threads, and peak GPU memory (MiB)."""
+    if device.type == "cpu":
+        return {"device": "cpu", "threads": torch.get_num_threads()}
+    return {
+        "device": "cuda",
+        "device_name": torch.cuda.get_device_name(device),
+        "cuda": torch.version.cuda,
+        "threads": torch.get_num_threads(),
+        "peak_gpu_memory_mib": round(torch.cuda.max_memory_allocated(device) / 2**20),
+    }

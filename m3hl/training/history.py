@@ -1,0 +1,57 @@
+"""The learning curve: mean losses between two rows, and validation Dice."""
+
+import csv
+import io
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from m3hl.files import write_text
+
+
+class History:
+    """Rows of history.csv; losses stay on the device until a row is made, so that a step never waits."""
+
+    def __init__(self) -> None:
+        self.rows: list[dict[str, float | int | None]] = []
+        self._sums: dict[str, Tensor] = {}
+        self._count = 0
+
+    def add(self, losses: dict[str, Tensor]) -> None:
+        """Add one iteration's losses to the running means."""
+        for name, value in losses.items():
+            value = value.detach()
+            self._sums[name] = self._sums[name] + value if name in self._sums else value
+        self._count += 1
+
+    def close_row(self, iteration: int, learning_rate: float, scores: dict[str, float]) -> dict[str, Any]:
+        """Append and return the row of `iteration`: means since the last row, and validation scores."""
+        means = {name: float(total) / self._count for name, total in self._sums.items()}
+        self._sums, self._count = {}, 0
+        row = {"iteration": iteration, "learning_rate": learning_rate, **means, **scores}
+        self.rows.append(row)
+        return row
+
+    def summary(self) -> str:
+        """Return the newest loss and validation Dice, for a progress line."""
+        loss = f"loss {self.rows[-1]['loss']:.3f}" if self.rows else ""
+        scores = [row["val_student_dice"] for row in self.rows if "val_student_dice" in row]
+        return f"{loss}  Dice {scores[-1]:.1f}" if scores else loss
+
+    def write(self, path: Path) -> None:
+        """Write the rows as CSV; floats keep every bit."""
+        columns = list(dict.fromkeys(name for row in self.rows for name in row))
+        text = io.StringIO()
+        writer = csv.DictWriter(text, columns, restval="", lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(self.rows)
+        write_text(path, text.getvalue())
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the state for a checkpoint."""
+        return {"rows": self.rows, "sums": self._sums, "count": self._count}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from a checkpoint's state."""
+        self.rows, self._sums, self._count = state["rows"], state["sums"], state["count"]

@@ -1,0 +1,43 @@
+"""Which iteration's weights are kept as the result of a run."""
+
+from typing import Any
+
+from torch import Tensor, nn
+
+
+class Selection:
+    """The best weights so far, by validation Dice, or those of the last iteration.
+
+    Args:
+        rule: "val" or "test" (best Dice on that split), or "last".
+    """
+
+    def __init__(self, rule: str) -> None:
+        self.rule = rule
+        self.iteration: int | None = None
+        self.dice: float | None = None
+        self.weights: dict[str, Tensor] = {}
+
+    def offer(self, network: nn.Module, iteration: int, dice: float | None) -> None:
+        """Take the network's weights if they are better, or if the rule is the last iteration.
+
+        Args:
+            network: copied when taken.
+            iteration: iterations done.
+            dice: Dice of the split that is validated (percent), None where there is no such split.
+        """
+        if self.rule == "last" or self.dice is None or (dice is not None and dice > self.dice):
+            self.iteration, self.dice = iteration, dice
+            self.weights = {name: value.detach().cpu().clone() for name, value in network.state_dict().items()}
+
+    def summary(self) -> dict[str, Any]:
+        """Return rule, iteration and Dice (percent)."""
+        return {"rule": self.rule, "iteration": self.iteration, "dice": self.dice}
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the state for a checkpoint."""
+        return vars(self)
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from a checkpoint's state."""
+        vars(self).update(state)

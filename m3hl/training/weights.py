@@ -1,0 +1,81 @@
+"""best.pt: the selected network, with all that is needed to apply it."""
+
+from pathlib import Path
+from pickle import UnpicklingError
+from typing import Any
+from zipfile import BadZipFile
+
+import torch
+from pydantic import ValidationError
+from torch import nn
+
+from m3hl import nets
+from m3hl.config.dataset import DatasetConfig
+from m3hl.config.run import RunSettings
+from m3hl.errors import UserError
+from m3hl.files import atomic
+
+FORMAT, VERSION = "m3hl-weights", 1
+
+
+def save_tensors(path: Path, value: dict[str, Any]) -> None:
+    """Write tensors and plain values to `path` atomically."""
+    with atomic(path) as part:
+        torch.save(value, part)
+
+
+def load_tensors(path: Path, what: str) -> dict[str, Any]:
+    """Read tensors and plain values, never code; a missing or damaged file is a `UserError`."""
+    if not Path(path).is_file():
+        raise UserError(f"{path}: there is no such {what}; train the run first, or check the path")
+    try:
+        value = torch.load(path, map_location="cpu", weights_only=True)
+    except (OSError, RuntimeError, EOFError, ValueError, KeyError, UnpicklingError, BadZipFile) as error:
+        reason = str(error).splitlines()[0][:120] if str(error) else type(error).__name__
+        raise UserError(f"{path}: this {what} is damaged or no {what} ({reason}); delete and remake it") from error
+    if not isinstance(value, dict):
+        raise UserError(f"{path}: this is no {what}; delete and remake it")
+    return value
+
+
+class Weights:
+    """A trained network and the settings that it was trained with.
+
+    Attributes:
+        settings: the run's settings.
+        dataset: the data set's configuration (kind, classes, normalisation).
+        network: the selected network, in evaluation mode.
+        selection: rule, iteration and Dice of the selection.
+    """
+
+    def __init__(
+        self, settings: RunSettings, dataset: DatasetConfig, network: nn.Module, selection: dict[str, Any]
+    ) -> None:
+        self.settings, self.dataset, self.network, self.selection = settings, dataset, network, selection
+
+    def save(self, path: Path) -> None:
+        """Write the weights to `path` atomically."""
+        value = {
+            "format": FORMAT,
+            "version": VERSION,
+            "settings": self.settings.model_dump(mode="json"),
+            "dataset": self.dataset.model_dump(mode="json", exclude_defaults=True),
+            "selection": self.selection,
+            "network": self.network.state_dict(),
+        }
+        save_tensors(path, value)
+
+    @classmethod
+    def load(cls, path: Path) -> "Weights":
+        """Read the weights of a run; raises `UserError` for a missing, damaged or foreign file."""
+        value = load_tensors(path, "weights file")
+        if value.get("format") != FORMAT or value.get("version") != VERSION:
+            raise UserError(f"{path}: this is no weights file of this version of m3hl; use a run's best.pt")
+        try:
+            settings = RunSettings.model_validate(value["settings"])
+            dataset = DatasetConfig.model_validate(value["dataset"])
+            network = nets.build(settings.dimensions, len(settings.classes) + 1, settings.channels)
+            network.load_state_dict(value["network"])
+        except (ValidationError, KeyError, RuntimeError, TypeError) as error:
+            raise UserError(f"{path}: the weights do not fit their own settings; train the run again") from error
+        return cls(settings, dataset, network.eval(), value["selection"])

@@ -1,0 +1,317 @@
+"""`m3hl preprocess`: good input of every kind becomes a store, bad input one line before any is written."""
+
+import csv
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+import SimpleITK as sitk
+
+from m3hl.data.store import Store
+from m3hl.files import sha256_file
+
+SHAPE = (4, 6, 5)
+HEADER = ["case", "image", "label", "split", "group"]
+ROWS = [
+    ["a", "a.nii.gz", "a_label.nii.gz", "train", "p1"],
+    ["b", "b.nrrd", "", "train", "p2"],
+    ["c", "c.mha", "c_label.mha", "train", "p3"],
+    ["v", "v.nii", "v_label.nii", "val", "p4"],
+    ["t", "t.nii.gz", "t_label.nii.gz", "test", "p5"],
+]
+
+
+def write(path, array, spacing=(1.0, 1.5, 4.0)):
+    image = sitk.GetImageFromArray(array)
+    image.SetSpacing(spacing)
+    sitk.WriteImage(image, str(path))
+
+
+def good_label():
+    label = np.zeros(SHAPE, np.uint8)
+    label[1:3, 2:4, 1:4] = 1
+    label[1, 2, 2] = 2
+    return label
+
+
+@pytest.fixture
+def own(tmp_path):
+    """Return a folder with five cases of one's own, one of them without a label."""
+    folder = tmp_path / "own"
+    folder.mkdir()
+    rng = np.random.default_rng(3)
+    for _, image, label, _, _ in ROWS:
+        write(folder / image, rng.integers(0, 900, SHAPE).astype(np.int16))
+        if label:
+            write(folder / label, good_label())
+    write_rows(folder, ROWS)
+    return folder
+
+
+def write_rows(folder, rows):
+    with (folder / "cases.csv").open("w", newline="") as file:
+        csv.writer(file).writerows([HEADER, *rows])
+
+
+@pytest.fixture
+def pipeline(m3hl, tmp_path):
+    """Return a function that runs download and preprocess; it returns the first error line, or the store."""
+
+    def run(between=lambda: None, **dataset):
+        text = json.dumps({"name": "test", "datasets": {"d": dataset}})
+        files, out = tmp_path / "list.json", tmp_path / "store.h5"
+        line = m3hl("download", "--config", text, "--dataset", "d", "--out", files)
+        if line is None:
+            between()
+            line = m3hl("preprocess", "--config", text, "--dataset", "d", "--files", files, "--out", out)
+        if line is not None:
+            assert not out.exists()
+            return line
+        return out
+
+    return run
+
+
+def custom(folder, **keys):
+    return {
+        "kind": "custom",
+        "source": "folder",
+        "path": str(folder / "cases.csv"),
+        "dimensions": 2,
+        "classes": ["one", "two"],
+    } | keys
+
+
+@pytest.mark.parametrize("dimensions", [2, 3])
+def test_your_own_images_become_a_store(pipeline, own, dimensions):
+    with Store(pipeline(**custom(own, dimensions=dimensions))) as store:
+        assert (store.kind, store.source, store.dimensions) == ("custom", "folder", dimensions)
+        assert store.classes == ("one", "two")
+        assert store.labeled_order == ("p1", "p3")
+        assert [(c.name, c.labeled) for c in store.cases("train")] == [("a", True), ("c", True), ("b", False)]
+        assert store.cases("test")[0].shape == (SHAPE if dimensions == 2 else SHAPE[::-1])
+        assert store.cases("test")[0].geometry.size == store.cases("test")[0].shape
+        expected = good_label() if dimensions == 2 else good_label().transpose()
+        np.testing.assert_array_equal(store.label("t"), expected)
+        assert abs(store.image("t").mean()) < 1e-5
+        store.verify()
+
+
+def test_min_max_of_your_own_images(pipeline, own):
+    with Store(pipeline(**custom(own, normalization="minmax"))) as store:
+        assert (store.image("b").min(), store.image("b").max()) == (0, 1)
+
+
+@pytest.mark.parametrize("kind", ["acdc", "la"])
+def test_phantoms_become_the_same_store_twice(pipeline, kind):
+    size = (32, 32) if kind == "acdc" else (24, 24, 24)
+    phantom = {"train": 3, "val": 1, "test": 1, "size": size}
+    first = pipeline(kind=kind, source="phantom", phantom=phantom)
+    digest = sha256_file(first)
+    assert sha256_file(pipeline(kind=kind, source="phantom", phantom=phantom)) == digest
+    with Store(first) as store:
+        assert len(store.labeled_order) == 3
+        assert store.cases("val")
+        for case in store.cases("train"):
+            image, label = store.image(case.name), store.label(case.name)
+            assert label.max() == len(store.classes)
+            if kind == "acdc":
+                assert (image.min(), image.max()) == (0, 1)
+            else:
+                # The crop is smaller than the least size, so the scan is whole.
+                assert image.shape == case.geometry.size
+                assert abs(image.mean()) < 1e-5
+                assert abs(image.std() - 1) < 1e-5
+
+
+def test_the_last_labeled_groups_are_held_out(pipeline):
+    phantom = {"train": 4, "val": 0, "test": 1, "size": (32, 32)}
+    with Store(pipeline(kind="acdc", source="phantom", phantom=phantom, hold_out=2)) as store:
+        assert store.labeled_order == ("patient001", "patient002")
+        assert [case.group for case in store.cases("val")] == 2 * ["patient003"] + 2 * ["patient004"]
+
+
+def test_holding_out_everyone_is_refused(pipeline):
+    phantom = {"train": 2, "val": 0, "test": 1, "size": (32, 32)}
+    line = pipeline(kind="acdc", source="phantom", phantom=phantom, hold_out=2)
+    assert "hold_out: 2 of 2 labeled training groups leaves none" in line
+
+
+def raw_la(folder, label, shape=(300, 200, 12)):
+    """Write one raw scan for each split, whose atrium is `label`."""
+    rng = np.random.default_rng(5)
+    rows = "group,split\n"
+    for name, split in (("s1", "train"), ("s2", "test")):
+        (folder / name).mkdir(parents=True)
+        endo = np.zeros(shape, np.uint8)
+        endo[label] = 255
+        write(folder / name / "laendo.nrrd", endo.transpose())
+        write(folder / name / "lgemri.nrrd", rng.integers(0, 200, shape).astype(np.uint8).transpose())
+        rows += f"{name},{split}\n"
+    (folder / "splits.csv").write_text(rows)
+
+
+def test_raw_la_is_cropped_around_the_label(pipeline, tmp_path):
+    raw_la(tmp_path / "la", np.s_[100:250, 60:160, 3:9])
+    with Store(pipeline(kind="la", source="raw", path=str(tmp_path / "la"))) as store:
+        for case in (*store.cases("train"), *store.cases("test")):
+            x, y, z = case.geometry.offset
+            assert 80 <= x <= 90
+            assert 40 <= y <= 50
+            assert z == 0
+            assert 170 <= case.shape[0] <= 190
+            assert 120 <= case.shape[1] <= 140
+            assert case.shape[2] == 12
+            assert case.geometry.size == (300, 200, 12)
+            label = store.label(case.name)
+            assert label.sum() == 150 * 100 * 6
+            assert label[100 - x, 60 - y, 3] == 1
+
+
+def test_raw_la_may_be_cropped_without_a_look_at_the_label(pipeline, tmp_path, caplog):
+    raw_la(tmp_path / "la", np.s_[0:5, 60:160, 3:9], shape=(340, 200, 12))
+    with Store(pipeline(kind="la", source="raw", path=str(tmp_path / "la"), crop_around="center")) as store:
+        assert store.cases("train")[0].geometry.offset == (10, 0, 0)
+        assert store.cases("train")[0].shape == (320, 200, 12)
+
+
+def truncate(path):
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def with_value(value):
+    image = np.linspace(0, 1, np.prod(SHAPE)).reshape(SHAPE).astype(np.float32)
+    image[1, 2, 3] = value
+    return image
+
+
+BAD = {
+    "image file missing": (lambda d: (d / "c.mha").unlink(), r"own/c\.mha: there is no such file"),
+    "two files missing": (
+        lambda d: [(d / "a.nii.gz").unlink(), (d / "c.mha").unlink()],
+        r"a\.nii\.gz: there is no such file \(and 1 more files\); .*cases\.csv names it",
+    ),
+    "truncated gzip": (lambda d: truncate(d / "a.nii.gz"), r"a\.nii\.gz: "),
+    "truncated": (lambda d: truncate(d / "v.nii"), r"v\.nii: .*get the file again"),
+    "no image": (lambda d: (d / "c.mha").write_text("x"), r"c\.mha: cannot read this image"),
+    "NaN": (lambda d: write(d / "c.mha", with_value(np.nan)), r"c\.mha \(c\): 1 voxels .* NaN"),
+    "infinity": (lambda d: write(d / "c.mha", with_value(np.inf)), r"c\.mha \(c\): 1 voxels .* infinite"),
+    "constant": (lambda d: write(d / "c.mha", np.ones(SHAPE)), r"c\.mha \(c\): every voxel"),
+    "label out of range": (
+        lambda d: write(d / "t_label.nii.gz", good_label() * 2),
+        r"t_label\.nii\.gz \(t\): the label map holds 4, expected only 0, 1, 2",
+    ),
+    "label of another shape": (
+        lambda d: write(d / "t_label.nii.gz", good_label()[:3]),
+        r"t_label\.nii\.gz: the label map has shape \(3, 6, 5\), its image \(4, 6, 5\)",
+    ),
+    "label of another geometry": (
+        lambda d: write(d / "t_label.nii.gz", good_label(), (1.0, 1.5, 5.0)),
+        r"t_label\.nii\.gz: the label map's spacing is",
+    ),
+    "empty label": (
+        lambda d: write(d / "t_label.nii.gz", np.zeros(SHAPE, np.uint8)),
+        r"t_label\.nii\.gz \(t\): the label map is empty",
+    ),
+    "case in two splits": (
+        lambda d: write_rows(d, [*ROWS, ["a", "b.nrrd", "", "test", "p9"]]),
+        r"cases\.csv: a is in both train and test",
+    ),
+    "group in two splits": (
+        lambda d: write_rows(d, [*ROWS, ["x", "b.nrrd", "a_label.nii.gz", "test", "p1"]]),
+        r"cases\.csv: group p1 is in both train and test",
+    ),
+    "image in two splits": (
+        lambda d: (d / "t.nii.gz").write_bytes((d / "a.nii.gz").read_bytes()),
+        r"t\.nii\.gz: the same image is case a \(train\) and case t \(test\)",
+    ),
+    "nothing labeled": (
+        lambda d: write_rows(d, [ROWS[1], ROWS[4]]),
+        "no training case has a label",
+    ),
+    "empty list": (lambda d: write_rows(d, []), "no training case has a label"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_bad_input_is_one_line_that_names_the_file(pipeline, own, case):
+    spoil, message = BAD[case]
+    spoil(own)
+    line = pipeline(**custom(own))
+    assert isinstance(line, str), "it was accepted"
+    assert re.search(message, line), line
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda d: write(d / "c.mha", with_value(7)), "the file changed since download"),
+        (lambda d: (d / "c.mha").unlink(), "is gone; run m3hl download again"),
+        (lambda d: write_rows(d, ROWS[:3]), r"cases.csv: .*changed since download"),
+    ],
+)
+def test_a_file_that_changed_after_download_is_refused(pipeline, own, change, message):
+    line = pipeline(between=lambda: change(own), **custom(own))
+    assert isinstance(line, str)
+    assert re.search(message, line), line
+
+
+def test_a_list_of_another_source_is_refused(m3hl, own, tmp_path):
+    def text(**dataset):
+        return json.dumps({"name": "test", "datasets": {"d": dataset}})
+
+    files = tmp_path / "list.json"
+    assert m3hl("download", "--config", text(**custom(own)), "--dataset", "d", "--out", files) is None
+    other = text(kind="la", source="phantom")
+    line = m3hl("preprocess", "--config", other, "--dataset", "d", "--files", files, "--out", tmp_path / "s.h5")
+    assert "the list of files is of custom from folder, but la from phantom is wanted" in line
+
+
+def public_la(folder, **arrays):
+    """Write one scan in the public layout, under the name of a published one."""
+    name = "06SR5RBREL16DQ6M8LWS"
+    (folder / "splits.csv").write_text(f"group,split\n{name},train\n")
+    path = folder / "2018LA_Seg_Training Set" / name / "mri_norm2.h5"
+    path.parent.mkdir(parents=True)
+    with h5py.File(path, "w") as file:
+        for key, array in arrays.items():
+            file[key] = array
+    return path
+
+
+IMAGE = np.random.default_rng(0).standard_normal((5, 6, 7)).astype(np.float32)
+LABEL = (IMAGE > 1).astype(np.uint8)
+
+
+@pytest.mark.parametrize(
+    ("arrays", "message"),
+    [
+        ({"image": IMAGE, "label": LABEL}, "its arrays are not the published ones"),
+        ({"image": IMAGE}, "no whole HDF5 file with the arrays image and label"),
+        ({"image": IMAGE, "label": LABEL[:4]}, r"image \(5, 6, 7\) and label \(4, 6, 7\)"),
+        ({"image": IMAGE, "label": LABEL * 2}, "holds 2, expected only 0, 1"),
+        ({"image": IMAGE * np.nan, "label": LABEL}, "NaN or infinite"),
+    ],
+)
+def test_a_public_file_must_be_the_published_one(pipeline, tmp_path, arrays, message):
+    path = public_la(tmp_path, **arrays)
+    line = pipeline(kind="la", source="public", path=str(tmp_path))
+    assert isinstance(line, str)
+    assert re.search(message, line), line
+    truncate(path)
+    assert "no whole HDF5 file" in pipeline(kind="la", source="public", path=str(tmp_path))
+
+
+def test_the_program_says_it_in_one_line_and_exits_with_1(tmp_path):
+    text = json.dumps({"name": "test", "datasets": {"d": {"kind": "la", "source": "phantom"}}})
+    (tmp_path / "list.json").write_text("{}")
+    arguments = ["preprocess", "--config", text, "--dataset", "d", "--files", "list.json", "--out", "s.h5"]
+    done = subprocess.run([sys.executable, "-m", "m3hl", *arguments], capture_output=True, text=True, cwd=tmp_path)
+    assert done.returncode == 1
+    assert done.stderr == ("m3hl: error: list.json: this is no list of files of m3hl download; make it again\n")
+    assert [path.name for path in Path(tmp_path).iterdir()] == ["list.json"]

@@ -1,0 +1,74 @@
+"""The published numbers, against the paper, and when they are shown."""
+
+import re
+from math import isnan
+from pathlib import Path
+
+import pytest
+
+from m3hl.reporting.page import render
+from m3hl.reporting.published import table1
+from m3hl.reporting.sections import answer, results
+from m3hl.reporting.study import load_study
+
+PAPER = Path(__file__).resolve().parents[2].parent / "shared" / "spec" / "paper.txt"
+NAMES = {"Supervised": "SupOnly", "M³HL": "Ours", "BCP*": r"BCP\*", "OMF*": r"OMF\*"}
+
+
+@pytest.mark.skipif(not PAPER.is_file(), reason="the paper's text is not beside the project")
+def test_every_number_is_the_papers():
+    text = PAPER.read_text(encoding="utf-8")
+    table = text[text.index("Table 1:") : text.index("Fig. 3:")]
+    for acdc, la in zip(table1("acdc"), table1("la"), strict=True):
+        line = next(
+            x
+            for x in table.splitlines()
+            if re.search(rf"\b{NAMES.get(acdc.method, acdc.method)}\b|{NAMES.get(acdc.method, acdc.method)}", x)
+            and "\t" in x
+        )
+        printed = [None if cell in "–_" else float(cell) for cell in line.split("\t")[1:]]
+        ours = [None if isnan(v) else v for row in (acdc, la) for v in (row.dice, row.jaccard, row.hd95, row.asd)]
+        assert printed == ours
+    assert len(table1("la")) == 12
+
+
+def public(make_config, labeled, **training):
+    return make_config(
+        datasets={
+            "acdc": {"kind": "acdc", "source": "public", "path": "x", "training": training},
+            "la": {"kind": "la", "source": "public", "path": "x"},
+        },
+        experiments=[
+            {"dataset": ["acdc", "la"], "method": ["m3hl", "supervised"], "labeled": labeled, "seed": [1]}
+        ],
+    )
+
+
+def shown(config, folder):
+    return {d["facts"].name: len(d["published"]) for d in results.content(load_study(config, folder))["datasets"]}
+
+
+def test_shown_only_beside_the_papers_labeled_counts(make_config, tmp_path):
+    assert shown(public(make_config, [7]), tmp_path) == {"acdc": 12, "la": 0}
+    assert shown(public(make_config, [8, 16]), tmp_path) == {"acdc": 0, "la": 12}
+    assert shown(make_config(), tmp_path) == {"hearts": 0, "atria": 0}
+
+
+def test_a_phantom_never_stands_beside_them(make_config, tmp_path):
+    block = {"dataset": ["hearts"], "method": ["m3hl"], "labeled": [7], "seed": [1]}
+    assert shown(make_config(experiments=[block]), tmp_path) == {"hearts": 0}
+
+
+def test_other_settings_are_said_beside_them(make_config, tmp_path):
+    html = render(load_study(public(make_config, [7, 8], iterations=500), tmp_path))
+    assert "500 iterations instead of 30\u202f000" in html
+    assert html.count("point of reference") == 1
+    assert "79.41" in html
+    assert "13.35" in html
+    assert "prints 1.51" in html
+
+
+def test_the_answer_names_the_papers_gain(make_config, tmp_path):
+    study = load_study(public(make_config, [7, 8]), tmp_path)
+    assert answer.printed_gain(study, "acdc") == "+11.1 percentage points on acdc"
+    assert answer.printed_gain(study, "la") == "+8.3 percentage points on la"
