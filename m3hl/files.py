@@ -20,10 +20,7 @@ def atomic(path: Path) -> Iterator[Path]:
     Whoever looks at `path` sees the old file or the whole new one, also after a power cut.
     """
     path = Path(path)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(f"{path.parent}: cannot create the folder ({error.strerror}); choose another") from error
+    make_folder(path.parent)
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         yield part
@@ -36,6 +33,16 @@ def atomic(path: Path) -> Iterator[Path]:
         ) from error
     finally:
         part.unlink(missing_ok=True)
+
+
+def make_folder(path: Path) -> None:
+    """Create a folder where there is none; raises `UserError` where files cannot be put into it."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"{path}: cannot create the folder ({error.strerror}); choose another") from error
+    if not os.access(path, os.W_OK | os.X_OK):
+        raise UserError(f"{path}: cannot write into this folder; choose another, or change its permissions")
 
 
 def write_text(path: Path, text: str) -> None:

@@ -4,14 +4,15 @@ from pathlib import Path
 
 import click
 
+from m3hl import options
 from m3hl.config.experiment import load_config
 from m3hl.data.sources import obtain
 
 
 @click.command(context_settings={"show_default": True})
-@click.option("--config", required=True, help="The configuration: a YAML file, or YAML or JSON text itself.")
-@click.option("--dataset", required=True, help="Name of the data set in the configuration.")
-@click.option("--out", required=True, type=click.Path(path_type=Path), help="List of files to write (JSON).")
+@options.config
+@options.dataset
+@click.option("--out", required=True, type=options.PATH, help="List of files to write (JSON).")
 def command(config: str, dataset: str, out: Path) -> None:
     """Make, find or fetch the files of a data set, and list them with their digests.
 

@@ -4,18 +4,17 @@ from pathlib import Path
 
 import click
 
+from m3hl import options
 from m3hl.config.experiment import load_config
 from m3hl.data.inventory import load_inventory
 from m3hl.data.preprocess import preprocess
 
 
 @click.command(context_settings={"show_default": True})
-@click.option("--config", required=True, help="The configuration: a YAML file, or YAML or JSON text itself.")
-@click.option("--dataset", required=True, help="Name of the data set in the configuration.")
-@click.option(
-    "--files", required=True, type=click.Path(path_type=Path), help="List of files that m3hl download wrote."
-)
-@click.option("--out", required=True, type=click.Path(path_type=Path), help="Store to write (HDF5).")
+@options.config
+@options.dataset
+@click.option("--files", required=True, type=options.PATH, help="List of files that m3hl download wrote.")
+@click.option("--out", required=True, type=options.PATH, help="Store to write (HDF5).")
 def command(config: str, dataset: str, files: Path, out: Path) -> None:
     """Verify, check and normalise the files of a data set, and write them to one HDF5 store.
 

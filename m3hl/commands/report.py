@@ -4,17 +4,14 @@ from pathlib import Path
 
 import click
 
+from m3hl import options
 from m3hl.config.experiment import load_config
 
 
 @click.command(context_settings={"show_default": True})
-@click.option("--config", required=True, help="The configuration: a YAML file, or YAML or JSON text itself.")
-@click.option(
-    "--results", required=True, type=click.Path(path_type=Path), help="The study's folder, results/NAME."
-)
-@click.option(
-    "--out", type=click.Path(path_type=Path), help="Page to write (HTML).  [default: RESULTS/report.html]"
-)
+@options.config
+@click.option("--results", required=True, type=options.PATH, help="The study's folder, results/NAME.")
+@click.option("--out", type=options.PATH, help="Page to write (HTML).  [default: RESULTS/report.html]")
 def command(config: str, results: Path, out: Path | None) -> None:
     """Write one self-contained HTML page about a study, and table1.csv beside it.
 

@@ -4,22 +4,23 @@ from pathlib import Path
 
 import click
 
+from m3hl import options
 from m3hl.config.experiment import Run, load_config
-from m3hl.files import sha256_file, write_json
+from m3hl.config.stages import code
+from m3hl.files import make_folder, sha256_file, write_json
 from m3hl.provenance import Stopwatch
 
 
 @click.command(context_settings={"show_default": True})
-@click.option("--config", required=True, help="The configuration: a YAML file, or YAML or JSON text itself.")
-@click.option("--dataset", required=True, help="Name of the data set in the configuration.")
+@options.config
+@options.dataset
 @click.option("--method", required=True, help="Name of the method in the configuration.")
 @click.option("--labeled", required=True, help='Labeled patients (scans in LA), a number or "all".')
 @click.option("--seed", required=True, type=click.IntRange(0, 2**32 - 1), help="Seed of every random choice.")
-@click.option("--store", required=True, type=click.Path(path_type=Path), help="The data set's HDF5 store.")
-@click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder for the run's results.")
-@click.option("--work", type=click.Path(path_type=Path), help="Folder for checkpoints.  [default: OUT/work]")
-@click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", help="Where to compute.")
-@click.option("--threads", type=click.IntRange(1), help="CPU threads.  [default: all cores]")
+@options.store
+@click.option("--out", required=True, type=options.PATH, help="Folder for the run's results.")
+@click.option("--work", type=options.PATH, help="Folder for checkpoints.  [default: OUT/work]")
+@options.device
 def command(
     config: str,
     dataset: str,
@@ -39,6 +40,7 @@ def command(
     run = Run(dataset, method, labeled_count(labeled), seed)
     study = load_config(config)
     settings = study.settings(run)
+    make_folder(out)
 
     from m3hl.data.store import Store
     from m3hl.training.device import choose_device, describe_device
@@ -48,10 +50,17 @@ def command(
     stopwatch, where = Stopwatch(), choose_device(device, threads)
     with Store(store) as data:
         label = f"{dataset} · {method} · {labeled} labeled · seed {seed}"
-        training = train(settings, data, label=label, work=work or out / "work", device=where)
-    Weights(settings, study.dataset(dataset), training.selection.summary(), training.selection.weights).save(
-        out / "best.pt"
-    )
+        training = train(
+            settings,
+            data,
+            label=label,
+            work=work or out / "work",
+            device=where,
+            code=code(study, "train", dataset, method),
+        )
+    selection = training.selection
+    weights = Weights.build(settings, study.dataset(dataset), selection.weights, selection.summary())
+    weights.save(out / "best.pt")
     training.history.write(out / "history.csv")
     write_json(
         out / "run.json",
@@ -59,12 +68,13 @@ def command(
             "experiment": study.name,
             **run._asdict(),
             "settings": settings.model_dump(mode="json"),
-            "selection": training.selection.summary(),
+            "selection": selection.summary(),
             **training.facts,
             "seconds": round(training.seconds, 2),
             "provenance": stopwatch.record(**describe_device(where), store_sha256=sha256_file(store)),
         },
     )
+    training.checkpoints.discard()
 
 
 def labeled_count(text: str) -> int | str:

@@ -1,6 +1,5 @@
 """The configuration file: data sets, methods, and which of their combinations are run."""
 
-import json
 from itertools import product
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, Literal, NamedTuple, Self
@@ -57,13 +56,6 @@ class Run(NamedTuple):
         return PurePosixPath("runs", self.dataset, self.method, f"labeled-{self.labeled}", f"seed-{self.seed}")
 
 
-IDENTITY = {"kind", "source", "dimensions", "classes", "normalization"}
-DATA_SECTIONS = IDENTITY | {"path", "download", "phantom", "crop_around", "hold_out"}
-TRAINING_SECTIONS = IDENTITY | {"training"}
-EVALUATION_SECTIONS = IDENTITY | {"evaluation"}
-"""The keys of a data set that each stage reads."""
-
-
 class Config(Model):
     """A study."""
 
@@ -95,24 +87,6 @@ class Config(Model):
         if name not in self.methods:
             raise UserError(f"unknown method {name!r}; the config has {', '.join(self.methods) or 'none'}")
         return self.methods[name]
-
-    def excerpt(self, dataset: str, sections: set[str], method: str | None = None) -> str:
-        """Return what one stage reads of this configuration, as JSON text that is a configuration itself.
-
-        Args:
-            dataset: the only data set of the excerpt.
-            sections: the keys of the data set that are kept, if they differ from their defaults.
-            method: the only method of the excerpt.
-        """
-        values: dict[str, Any] = {
-            "name": self.name,
-            "datasets": {
-                dataset: self.dataset(dataset).model_dump(mode="json", include=sections, exclude_defaults=True)
-            },
-        }
-        if method is not None:
-            values["methods"] = {method: self.method(method).model_dump(mode="json", exclude_defaults=True)}
-        return json.dumps(values, sort_keys=True)
 
     def runs(self) -> list[Run]:
         """Return every run once, in the order of `experiments`."""

@@ -58,11 +58,7 @@ class Batches:
         Raises:
             UserError: the store does not fit the settings.
         """
-        if (store.dimensions, store.classes) != (settings.dimensions, settings.classes):
-            raise UserError(
-                f"{store.path}: the store has {store.dimensions}D images of {', '.join(store.classes)}, the run "
-                f"wants {settings.dimensions}D and {', '.join(settings.classes)}; make the store again"
-            )
+        store.require(settings.dimensions, settings.classes)
         with_labels, without = split_cases(store, settings.labeled)
         slices = store.dimensions == 2
         images, labels = samples(store, with_labels, slices=slices, labels=True)

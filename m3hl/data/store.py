@@ -110,6 +110,14 @@ class Store:
         """Return a case's label map, uint8, of the image's shape; None for a case without a label."""
         return self._array(name, "label") if self._case(name).labeled else None
 
+    def require(self, dimensions: int, classes: tuple[str, ...]) -> None:
+        """Raise `UserError` unless the store's images and classes are those that a run is made for."""
+        if (self.dimensions, self.classes) != (dimensions, classes):
+            raise UserError(
+                f"{self.path}: the store has {self.dimensions}D images of {', '.join(self.classes)}, the run "
+                f"wants {dimensions}D and {', '.join(classes)}; {REMEDY}"
+            )
+
     def verify(self) -> None:
         """Compare every stored array with its digest; raises `UserError` for the first that differs."""
         for info in self._cases.values():

@@ -68,3 +68,8 @@ def high_level_loss(mixed: list[Tensor], unlabeled: list[Tensor]) -> Tensor:
         1 - F.cosine_similarity(s.flatten(1), t.flatten(1), dim=1).mean() for s in mixed for t in unlabeled
     ]
     return torch.stack(distances).mean()
+
+
+def pooled(bottleneck: Tensor) -> Tensor:
+    """Return the bottleneck (B, C, X, Y, Z) after max pooling over 3³ with stride 2, as released for LA."""
+    return F.max_pool3d(bottleneck, kernel_size=3, stride=2)

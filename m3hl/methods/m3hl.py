@@ -10,10 +10,9 @@ from m3hl import nets
 from m3hl.config.run import RunSettings
 from m3hl.data.batches import Batch
 from m3hl.methods import method
-from m3hl.methods.losses import high_level_loss, low_level_loss, segmentation_loss
+from m3hl.methods.losses import high_level_loss, low_level_loss, pooled, segmentation_loss
 from m3hl.methods.mix import draw_masks, mix
 from m3hl.methods.teacher import pseudo_label, update_teacher
-from m3hl.nets.vnet import pooled
 
 
 class Method(method.Method):

@@ -1,6 +1,5 @@
 """The 3D V-Net of the LA benchmark, without residual blocks: 9 448 866 parameters with two classes."""
 
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from m3hl.nets.output import Output
@@ -100,8 +99,3 @@ def up(n_in: int) -> nn.Sequential:
     return nn.Sequential(
         nn.ConvTranspose3d(n_in, n_in // 2, kernel_size=2, stride=2), nn.BatchNorm3d(n_in // 2), nn.ReLU()
     )
-
-
-def pooled(bottleneck: Tensor) -> Tensor:
-    """Return the bottleneck (B, C, X, Y, Z) after max pooling over 3³ with stride 2, as L_high's released form."""
-    return F.max_pool3d(bottleneck, kernel_size=3, stride=2)

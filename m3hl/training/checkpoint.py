@@ -7,28 +7,34 @@ from typing import Any
 import torch
 
 from m3hl.errors import UserError
+from m3hl.files import read_json, sha256_json, write_json
 from m3hl.training.weights import load_tensors, save_tensors
 
 log = logging.getLogger(__name__)
 
 FORMAT, VERSION = "m3hl-checkpoint", 1
+IDENTITY = "identity.json"
 
 
 class Checkpoints:
-    """The newest checkpoint of a run and the one before it.
+    """The newest checkpoint of a run and the one before it, in a folder that is named by the run's digest.
+
+    An edited setting therefore starts anew and leaves the old checkpoint alone; taken back, it goes on there.
 
     Args:
-        folder: where they lie; not a declared output, as Snakemake deletes those before a job starts.
-        identity: what the run is (its settings and data, plain values); another run's checkpoint is refused.
+        work: where the folder lies; not a declared output, as Snakemake deletes those before a job starts.
+        identity: what the run is (settings, data and code, plain values); another run's checkpoint is refused.
     """
 
-    def __init__(self, folder: Path, identity: dict[str, Any]) -> None:
-        self.last, self.previous = folder / "last.pt", folder / "previous.pt"
+    def __init__(self, work: Path, identity: dict[str, Any]) -> None:
+        self.folder = work / sha256_json(identity)[:12]
+        self.last, self.previous = self.folder / "last.pt", self.folder / "previous.pt"
         self.identity = identity
 
     def save(self, state: dict[str, Any]) -> None:
         """Write `state` and the state of torch's random generators; the last checkpoint becomes the previous."""
         value = {"format": FORMAT, "version": VERSION, "identity": self.identity, "random": random_state()} | state
+        write_json(self.folder / IDENTITY, self.identity)
         if self.last.exists():
             self.last.replace(self.previous)
         save_tensors(self.last, value)
@@ -54,16 +60,30 @@ class Checkpoints:
             self._require_same_run(path, value["identity"])
             restore_random_state(value["random"])
             return value
+        self._mention_others()
         return None
 
+    def discard(self) -> None:
+        """Delete the checkpoints of a run whose results are written: made again, it is computed again."""
+        for name in (self.last, self.previous, self.folder / IDENTITY):
+            name.unlink(missing_ok=True)
+
     def _require_same_run(self, path: Path, found: dict[str, Any]) -> None:
-        ours, theirs = flatten(self.identity), flatten(found)
-        differing = sorted(key for key in ours.keys() | theirs.keys() if ours.get(key) != theirs.get(key))
-        if differing:
+        if keys := differing(self.identity, found):
             raise UserError(
-                f"{path}: this checkpoint is of a run with other {', '.join(differing)}; "
-                "delete the folder to start anew, or restore the settings to resume"
+                f"{path}: this checkpoint is of a run with other {keys}; delete it, or restore these to resume"
             )
+
+    def _mention_others(self) -> None:
+        for path in sorted(self.folder.parent.glob(f"*/{IDENTITY}")):
+            keys = differing(self.identity, read_json(path, "identity of a run"))
+            log.info("%s: not taken up, it is of a run with other %s; starting anew", path.parent, keys)
+
+
+def differing(ours: dict[str, Any], theirs: dict[str, Any]) -> str:
+    """Return the dotted keys whose values differ, with commas between them."""
+    a, b = flatten(ours), flatten(theirs)
+    return ", ".join(sorted(key for key in a.keys() | b.keys() if a.get(key) != b.get(key)))
 
 
 def flatten(value: dict[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -39,6 +39,7 @@ class Training:
         optimizer: with its momentum.
         history: the learning curve.
         selection: the weights selected so far.
+        checkpoints: where all this is kept while the run trains.
         facts: which cases are used, and how many samples and parameters there are; not in checkpoints.
         iteration: iterations done.
         seconds: time spent on them, interrupted attempts included as far as their last checkpoint.
@@ -48,6 +49,7 @@ class Training:
     optimizer: torch.optim.Optimizer
     history: History
     selection: Selection
+    checkpoints: Checkpoints
     facts: dict[str, Any]
     iteration: int = 0
     seconds: float = 0.0
@@ -64,7 +66,9 @@ class Training:
         self.iteration, self.seconds = state["iteration"], state["seconds"]
 
 
-def train(settings: RunSettings, store: Store, *, label: str, work: Path, device: torch.device) -> Training:
+def train(
+    settings: RunSettings, store: Store, *, label: str, work: Path, device: torch.device, code: str
+) -> Training:
     """Train one run; what an interrupted one left in `work` is taken up where it stopped.
 
     Args:
@@ -73,6 +77,7 @@ def train(settings: RunSettings, store: Store, *, label: str, work: Path, device
         label: name of the run in progress lines.
         work: folder of checkpoints and TensorBoard logs.
         device: where to compute.
+        code: digest of the source; a checkpoint that other source wrote is not taken up.
 
     Raises:
         UserError: the store does not fit the settings, the checkpoint belongs to another run, or the loss is
@@ -83,16 +88,15 @@ def train(settings: RunSettings, store: Store, *, label: str, work: Path, device
     batches = Batches.load(store, settings, device, unlabeled=method.unlabeled_batch > 0)
     validation = Validation.load(store, settings, device)
     optimizer, selection = sgd(method, settings.options), Selection(settings.selection)
-    training = Training(method, optimizer, History(), selection, facts(batches, method))
-
-    identity = {"settings": settings.model_dump(mode="json"), "store": sha256_file(store.path)}
+    identity = {"settings": settings.model_dump(mode="json"), "store": sha256_file(store.path), "code": code}
     checkpoints = Checkpoints(work, identity)
+    training = Training(method, optimizer, History(), selection, checkpoints, facts(batches, method))
     if state := checkpoints.load():
         training.load_state_dict(state)
 
     progress = Progress(label, settings.iterations, done=training.iteration)
     begun = time.monotonic() - training.seconds
-    with SummaryWriter(str(work / "tensorboard"), purge_step=training.iteration + 1) as board:
+    with SummaryWriter(str(checkpoints.folder / "tensorboard"), purge_step=training.iteration + 1) as board:
         while training.iteration < settings.iterations:
             rate = learning_rate(settings.options, training.iteration)
             batch = batches.draw(training.iteration, method.labeled_batch, method.unlabeled_batch)

@@ -2,12 +2,12 @@
 
 from pathlib import Path
 from pickle import UnpicklingError
-from typing import Any
+from typing import Any, Self
 from zipfile import BadZipFile
 
 import torch
 from pydantic import ValidationError
-from torch import nn
+from torch import Tensor, nn
 
 from m3hl import nets
 from m3hl.config.dataset import DatasetConfig
@@ -19,9 +19,10 @@ FORMAT, VERSION = "m3hl-weights", 1
 
 
 def save_tensors(path: Path, value: dict[str, Any]) -> None:
-    """Write tensors and plain values to `path` atomically."""
-    with atomic(path) as part:
-        torch.save(value, part)
+    """Write tensors and plain values to `path` atomically; the same values give the same bytes."""
+    # Given a path, torch would write the temporary file's name into the file.
+    with atomic(path) as part, part.open("wb") as file:
+        torch.save(value, file)
 
 
 def load_tensors(path: Path, what: str) -> dict[str, Any]:
@@ -66,7 +67,16 @@ class Weights:
         save_tensors(path, value)
 
     @classmethod
-    def load(cls, path: Path) -> "Weights":
+    def build(
+        cls, settings: RunSettings, dataset: DatasetConfig, state: dict[str, Tensor], selection: dict[str, Any]
+    ) -> Self:
+        """Return weights whose network has the parameters and running statistics in `state`."""
+        network = nets.build(settings.dimensions, len(settings.classes) + 1, settings.channels)
+        network.load_state_dict(state)
+        return cls(settings, dataset, network.eval(), selection)
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
         """Read the weights of a run; raises `UserError` for a missing, damaged or foreign file."""
         value = load_tensors(path, "weights file")
         if value.get("format") != FORMAT or value.get("version") != VERSION:
@@ -74,8 +84,6 @@ class Weights:
         try:
             settings = RunSettings.model_validate(value["settings"])
             dataset = DatasetConfig.model_validate(value["dataset"])
-            network = nets.build(settings.dimensions, len(settings.classes) + 1, settings.channels)
-            network.load_state_dict(value["network"])
+            return cls.build(settings, dataset, value["network"], value["selection"])
         except (ValidationError, KeyError, RuntimeError, TypeError) as error:
             raise UserError(f"{path}: the weights do not fit their own settings; train the run again") from error
-        return cls(settings, dataset, network.eval(), value["selection"])

@@ -1,0 +1,78 @@
+"""`m3hl evaluate`: a trained run's numbers, per case and class."""
+
+from pathlib import Path
+
+import click
+
+from m3hl import options
+from m3hl.config.experiment import load_config
+from m3hl.files import sha256_file, write_json, write_text
+from m3hl.provenance import Stopwatch
+
+
+@click.command(context_settings={"show_default": True})
+@options.config
+@options.dataset
+@options.store
+@click.option("--run", required=True, type=options.PATH, help="The run's folder, which holds best.pt.")
+@click.option("--split", type=click.Choice(["val", "test"]), default="test", help="Which cases to measure.")
+@click.option("--nifti", type=options.PATH, help="Also write each label map as NIfTI into this folder.")
+@options.device
+def command(
+    config: str,
+    dataset: str,
+    store: Path,
+    run: Path,
+    split: str,
+    nifti: Path | None,
+    device: str,
+    threads: int | None,
+) -> None:
+    """Segment a split, and write metrics.csv, predictions.h5 and evaluation.json into the run's folder.
+
+    Dice and Jaccard in percent; 95HD and ASD in voxels, and in mm where the spacing is known.
+    """
+    study = load_config(config).dataset(dataset)
+
+    import pandas as pd
+
+    from m3hl.config.run import describe
+    from m3hl.data.store import Store
+    from m3hl.evaluation.evaluate import choose_cases, evaluate, save_nifti, save_predictions
+    from m3hl.evaluation.inference import Protocol
+    from m3hl.evaluation.metrics import COLUMNS
+    from m3hl.training.device import choose_device, describe_device
+    from m3hl.training.weights import Weights
+
+    stopwatch, where, description = Stopwatch(), choose_device(device, threads), describe(study)
+    weights = Weights.load(run / "best.pt")
+    stride = study.evaluation.stride or description.stride
+    protocol = Protocol(weights.settings.crop, stride, description.largest_component)
+    with Store(store) as data:
+        data.require(weights.settings.dimensions, weights.settings.classes)
+        cases = choose_cases(data, split, study.evaluation.cases)
+        label = f"evaluate {'/'.join(run.parts[-4:])}"
+        results = evaluate(weights.network.to(where), data, cases, protocol, where, label)
+
+    if nifti:
+        save_nifti(nifti, results)
+    save_predictions(run / "predictions.h5", results)
+    rows = [row for result in results for row in result.rows]
+    write_text(run / "metrics.csv", pd.DataFrame(rows)[list(COLUMNS)].to_csv(index=False))
+    write_json(
+        run / "evaluation.json",
+        {
+            "protocol": {
+                "crop": protocol.crop,
+                "stride": protocol.stride,
+                "largest_component": protocol.largest_component,
+            },
+            "split": split,
+            "cases": len(cases),
+            "provenance": stopwatch.record(
+                **describe_device(where),
+                store_sha256=sha256_file(store),
+                weights_sha256=sha256_file(run / "best.pt"),
+            ),
+        },
+    )

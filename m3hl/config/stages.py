@@ -1,0 +1,52 @@
+"""What each stage of the pipeline reads: keys of the configuration, and source files."""
+
+import json
+
+from m3hl.config import methods
+from m3hl.config.experiment import Config
+from m3hl.config.run import describe
+from m3hl.data import datasets
+from m3hl.fingerprint import fingerprint
+
+IDENTITY = {"kind", "source", "dimensions", "classes", "normalization"}
+DATA = IDENTITY | {"path", "download", "phantom", "crop_around", "hold_out"}
+KEYS = {
+    "download": DATA,
+    "preprocess": DATA,
+    "train": IDENTITY | {"training"},
+    "evaluate": IDENTITY | {"evaluation"},
+}
+"""The keys of a data set that each stage reads."""
+
+
+def excerpt(config: Config, stage: str, dataset: str, method: str | None = None) -> str:
+    """Return what a stage reads of a configuration, as JSON text that is a configuration itself.
+
+    Args:
+        config: the whole.
+        stage: "download", "preprocess", "train" or "evaluate".
+        dataset: the only data set of the excerpt.
+        method: the only method of the excerpt, where the stage reads one.
+    """
+    read = config.dataset(dataset).model_dump(mode="json", include=KEYS[stage], exclude_defaults=True)
+    values: dict[str, object] = {"name": config.name, "datasets": {dataset: read}}
+    if method is not None:
+        values["methods"] = {method: config.method(method).model_dump(mode="json", exclude_defaults=True)}
+    return json.dumps(values, sort_keys=True)
+
+
+def code(config: Config, stage: str, dataset: str | None = None, method: str | None = None) -> str:
+    """Return the digest of the source that a stage runs for a data set and a method (None: for all)."""
+    used = [config.dataset(dataset)] if dataset else list(config.datasets.values())
+    modules = [f"m3hl.commands.{stage}"]
+    for one in used:
+        modules.append(f"{datasets.__name__}.{one.kind}")
+        if stage == "download" and one.source == "phantom":
+            modules.append(f"m3hl.data.phantom.{one.kind}")
+        if stage in ("train", "evaluate"):
+            modules.append("m3hl.nets.unet" if describe(one).dimensions == 2 else "m3hl.nets.vnet")
+    for name in {m.method for m in config.methods.values()} if method is None else [config.method(method).method]:
+        modules.append(f"{methods.__name__}.{name}")
+        if stage == "train":
+            modules.append(f"m3hl.methods.{name}")
+    return fingerprint(modules)

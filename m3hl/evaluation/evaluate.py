@@ -1,0 +1,85 @@
+"""Segmenting and measuring every case of a split."""
+
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import torch
+from torch import nn
+
+from m3hl.data.images import write_label
+from m3hl.data.store import CaseInfo, Store
+from m3hl.errors import UserError
+from m3hl.evaluation.inference import Protocol
+from m3hl.evaluation.metrics import measure
+from m3hl.files import atomic
+from m3hl.progress import Progress
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Segmented:
+    """One case with its predicted label map.
+
+    Attributes:
+        case: from the store.
+        prediction: uint8, of the image's shape.
+        rows: metrics, one row per class.
+    """
+
+    case: CaseInfo
+    prediction: np.ndarray
+    rows: list[dict[str, Any]]
+
+
+def choose_cases(store: Store, split: str, limit: int | None) -> list[CaseInfo]:
+    """Return the first `limit` cases of a split (None: all); raises `UserError` where it is empty."""
+    cases = store.cases(split)
+    if not cases:
+        raise UserError(f"{store.path}: the {split} split is empty, so there is nothing to measure")
+    return cases[:limit]
+
+
+def evaluate(
+    network: nn.Module, store: Store, cases: list[CaseInfo], protocol: Protocol, device: torch.device, label: str
+) -> list[Segmented]:
+    """Segment `cases` and compare them with their label maps; `label` names the run in progress lines."""
+    progress, results = Progress(label, len(cases)), []
+    for done, case in enumerate(cases, start=1):
+        prediction = protocol.segment(network, store.image(case.name), device)
+        spacing = case.geometry.spacing if case.geometry else None
+        rows = measure(prediction, store.label(case.name), store.classes, spacing)
+        results.append(
+            Segmented(case, prediction, [{"case": case.name, "group": case.group, **row} for row in rows])
+        )
+        dice = np.nanmean([row["dice"] for result in results for row in result.rows])
+        progress.update(done, f"Dice {dice:.1f}")
+    return results
+
+
+def save_predictions(path: Path, results: list[Segmented]) -> None:
+    """Write the label maps to one HDF5 file, a dataset per case."""
+    with atomic(path) as part, h5py.File(part, "w", track_order=True) as file:
+        for result in results:
+            file.create_dataset(
+                result.case.name, data=result.prediction, compression="gzip", compression_opts=1, track_times=False
+            )
+
+
+def save_nifti(folder: Path, results: list[Segmented]) -> None:
+    """Write the label maps as `<case>.nii.gz` on the grids of the original images.
+
+    Raises:
+        UserError: the source of the images does not tell their geometry.
+    """
+    for result in results:
+        if result.case.geometry is None:
+            raise UserError(
+                f"{result.case.name}: the data set does not tell where its voxels lie (public HDF5 files never "
+                "do); leave out --nifti, or use source: raw"
+            )
+        write_label(folder / f"{result.case.name}.nii.gz", result.prediction, result.case.geometry)

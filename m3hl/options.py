@@ -1,0 +1,23 @@
+"""Command-line options that several stages share."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+PATH = click.Path(path_type=Path)
+
+config = click.option(
+    "--config", required=True, help="The configuration: a YAML file, or YAML or JSON text itself."
+)
+dataset = click.option("--dataset", required=True, help="Name of the data set in the configuration.")
+store = click.option("--store", required=True, type=PATH, help="The data set's HDF5 store.")
+
+
+def device(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add --device and --threads to a command."""
+    command = click.option("--threads", type=click.IntRange(1), help="CPU threads.  [default: all cores]")(command)
+    return click.option(
+        "--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", help="Where to compute."
+    )(command)

@@ -1,0 +1,65 @@
+# Every helper of the workflow: the validated study, paths, and what each rule's code and configuration are.
+import os
+import sys
+from functools import cache
+from pathlib import Path
+
+from snakemake.exceptions import WorkflowError
+from snakemake.settings.types import DeploymentMethod
+
+ROOT = Path(workflow.basedir).parent
+sys.path.insert(0, str(ROOT))
+# Jobs find the m3hl that belongs to this Snakemake, also where its environment is not activated.
+os.environ["PATH"] = os.pathsep.join(
+    [str(Path(sys.executable).parent), os.environ["PATH"]]
+)
+
+from m3hl.config import stages
+from m3hl.config.experiment import parse_config
+from m3hl.errors import UserError
+
+try:
+    STUDY = parse_config(config)
+except UserError as error:
+    raise WorkflowError(str(error)) from None
+if not STUDY.runs():
+    raise WorkflowError(
+        "config: there are no experiments, so there is nothing to run; add a block"
+    )
+
+NAME = r"[A-Za-z0-9][A-Za-z0-9.-]*"
+RESULTS = Path("results") / STUDY.name
+DATA = RESULTS / "data" / "{dataset}"
+RUN = RESULTS / "runs" / "{dataset}" / "{method}" / "labeled-{labeled}" / "seed-{seed}"
+IMAGE = ROOT / "containers" / "m3hl.sif"
+
+if (
+    DeploymentMethod.APPTAINER in workflow.deployment_settings.deployment_method
+    and not IMAGE.exists()
+):
+    raise WorkflowError(f"{IMAGE}: the image is not built yet; run make image first")
+
+
+def every(*names):
+    """Return these files of every run."""
+    return [RESULTS / run.path / name for run in STUDY.runs() for name in names]
+
+
+@cache
+def excerpt(stage, dataset, method):
+    return stages.excerpt(STUDY, stage, dataset, method)
+
+
+@cache
+def source(stage, dataset, method):
+    return stages.code(STUDY, stage, dataset, method)
+
+
+def read_by(stage):
+    """Return a function of wildcards: what a stage reads of the configuration."""
+    return lambda w: excerpt(stage, w.dataset, w.get("method"))
+
+
+def code_of(stage):
+    """Return a function of wildcards: the digest of the source that a stage runs."""
+    return lambda w: source(stage, w.get("dataset"), w.get("method"))

@@ -1,0 +1,18 @@
+rule download:
+    output:
+        files=f"{DATA}.json",
+    log:
+        RESULTS / "logs" / "data" / "{dataset}.download.log",
+    benchmark:
+        RESULTS / "benchmarks" / "data" / "{dataset}.download.tsv"
+    retries: 2
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime="4h",
+    params:
+        config=read_by("download"),
+        code=code_of("download"),
+    shell:
+        "m3hl --log {log:q} download --config {params.config:q} --dataset {wildcards.dataset}"
+        " --out {output.files:q}"

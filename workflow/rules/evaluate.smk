@@ -1,0 +1,24 @@
+rule evaluate:
+    input:
+        store=f"{DATA}.h5",
+        weights=RUN / "best.pt",
+    output:
+        metrics=RUN / "metrics.csv",
+        predictions=RUN / "predictions.h5",
+        record=RUN / "evaluation.json",
+    log:
+        RUN / "logs" / "evaluate.log",
+    benchmark:
+        RUN / "logs" / "evaluate.tsv"
+    threads: 1
+    resources:
+        gpu=1,
+        mem_mb=8000,
+        runtime="4h",
+    params:
+        config=read_by("evaluate"),
+        code=code_of("evaluate"),
+        folder=lambda w, input: Path(input.weights).parent,
+    shell:
+        "m3hl --log {log:q} evaluate --config {params.config:q} --dataset {wildcards.dataset}"
+        " --store {input.store:q} --run {params.folder:q} --threads {threads}"

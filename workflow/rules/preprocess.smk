@@ -1,0 +1,19 @@
+rule preprocess:
+    input:
+        files=f"{DATA}.json",
+    output:
+        store=f"{DATA}.h5",
+    log:
+        RESULTS / "logs" / "data" / "{dataset}.preprocess.log",
+    benchmark:
+        RESULTS / "benchmarks" / "data" / "{dataset}.preprocess.tsv"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime="1h",
+    params:
+        config=read_by("preprocess"),
+        code=code_of("preprocess"),
+    shell:
+        "m3hl --log {log:q} preprocess --config {params.config:q} --dataset {wildcards.dataset}"
+        " --files {input.files:q} --out {output.store:q}"

@@ -1,0 +1,31 @@
+rule report:
+    input:
+        expand(f"{DATA}.h5", dataset=sorted({run.dataset for run in STUDY.runs()})),
+        every(
+            "run.json",
+            "history.csv",
+            "metrics.csv",
+            "predictions.h5",
+            "evaluation.json",
+        ),
+    output:
+        page=report(
+            RESULTS / "report.html", caption="../report/page.rst", category="Report"
+        ),
+        table=report(
+            RESULTS / "table1.csv", caption="../report/table1.rst", category="Tables"
+        ),
+    log:
+        RESULTS / "logs" / "report.log",
+    benchmark:
+        RESULTS / "benchmarks" / "report.tsv"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime="1h",
+    params:
+        config=STUDY.model_dump_json(exclude_defaults=True),
+        code=code_of("report"),
+        results=lambda w, output: Path(output.page).parent,
+    shell:
+        "m3hl --log {log:q} report --config {params.config:q} --results {params.results:q} --out {output.page:q}"
