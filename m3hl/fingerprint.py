@@ -79,7 +79,7 @@ def significant(text: str) -> Iterator[str]:
     """Yield the tokens of Python source without comments, docstrings and layout, the same in every version."""
     previous = "\n"
     tokens = [token for token in joined_f_strings(text) if token[0] not in LAYOUT]
-    for (kind, string), (following, _) in zip(tokens, [*tokens[1:], (tokenize.NEWLINE, "")], strict=True):
+    for (kind, string), (following, _) in zip(tokens, [*tokens, (tokenize.NEWLINE, "")][1:], strict=True):
         mark = MARKS.get(kind, string)
         statement = previous in ("\n", "{", "}") and following == tokenize.NEWLINE
         if not (kind == tokenize.STRING and statement) and not (mark == previous == "\n"):

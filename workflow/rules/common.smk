@@ -10,8 +10,8 @@ from snakemake.settings.types import DeploymentMethod
 ROOT = Path(workflow.basedir).parent
 sys.path.insert(0, str(ROOT))
 # Jobs find the m3hl that belongs to this Snakemake, also where its environment is not activated.
-os.environ["PATH"] = os.pathsep.join(
-    [str(Path(sys.executable).parent), os.environ["PATH"]]
+os.environ.update(
+    PATH=os.pathsep.join([str(Path(sys.executable).parent), *os.get_exec_path()])
 )
 
 from m3hl.config import stages
