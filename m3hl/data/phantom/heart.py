@@ -72,7 +72,7 @@ def draw_heart(rng: np.random.Generator) -> Heart:
     group = str(rng.choice(GROUPS))
     return Heart(
         group=group,
-        center=(rng.uniform(-20, 16), rng.uniform(-8, 28)),
+        center=(rng.uniform(-14, 10), rng.uniform(0, 24)),
         tilt=(rng.uniform(-6, 14), rng.uniform(-6, 14)),
         angle=rng.normal(0.1, 0.4),
         cavity=rng.uniform(19, 25) + {"DCM": 7, "HCM": -3}.get(group, 0),
@@ -91,13 +91,13 @@ def draw_heart(rng: np.random.Generator) -> Heart:
 
 def draw_tissue(rng: np.random.Generator) -> Tissue:
     """Return random intensities; blood and muscle are close in some scans, liver and muscle in most."""
-    blood = rng.uniform(0.45, 0.95)
-    muscle = blood - rng.uniform(0.15, 0.42)
+    blood = rng.uniform(0.62, 0.92)
+    muscle = blood - rng.uniform(0.17, 0.5)
     return Tissue(
         blood=blood,
         muscle=muscle,
-        lung=rng.uniform(0.03, 0.25),
-        fat=rng.uniform(0.3, 1.1),
-        liver=muscle + rng.uniform(-0.1, 0.25),
-        skeletal=muscle + rng.uniform(-0.12, 0.12),
+        lung=rng.uniform(0.03, 0.12),
+        fat=rng.uniform(0.65, 1.05),
+        liver=muscle + rng.uniform(-0.05, 0.2),
+        skeletal=muscle + rng.uniform(-0.08, 0.08),
     )
