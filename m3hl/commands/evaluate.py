@@ -47,9 +47,9 @@ def command(
     stopwatch, where, description = Stopwatch(), choose_device(device, threads), describe(study)
     weights = Weights.load(run / "best.pt")
     stride = study.evaluation.stride or description.stride
-    protocol = Protocol(weights.settings.crop, stride, description.largest_component)
     with Store(store) as data:
         data.require(weights.settings.dimensions, weights.settings.classes)
+        protocol = Protocol(weights.settings.crop, stride, description.largest_component)
         cases = choose_cases(data, split, study.evaluation.cases)
         label = f"evaluate {'/'.join(run.parts[-4:])}"
         results = evaluate(weights.network.to(where), data, cases, protocol, where, label)

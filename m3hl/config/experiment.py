@@ -9,7 +9,7 @@ from pydantic import Field, PositiveInt, StringConstraints, ValidationError, mod
 from m3hl.config import methods
 from m3hl.config.base import Model
 from m3hl.config.dataset import DatasetConfig
-from m3hl.config.run import RunSettings, describe, published_or
+from m3hl.config.run import RunSettings, check_stride, describe, published_or
 from m3hl.errors import UserError
 from m3hl.files import parse_yaml, read_text
 
@@ -73,7 +73,8 @@ class Config(Model):
         for run in self.runs():
             self.dataset(run.dataset).require_path()
         for dataset, method in {(r.dataset, r.method) for r in self.runs()}:
-            self.settings(Run(dataset, method, "all", 0))
+            settings, config = self.settings(Run(dataset, method, "all", 0)), self.dataset(dataset)
+            check_stride(config.evaluation.stride or describe(config).stride, settings.crop)
         return self
 
     def dataset(self, name: str) -> DatasetConfig:

@@ -1,6 +1,7 @@
 """The settings of one run, with every default and preset resolved: what training reads, and nothing else."""
 
 from functools import cached_property
+from math import prod
 from typing import Literal, Self
 
 from pydantic import PositiveInt, SerializeAsAny, field_validator, model_validator
@@ -11,6 +12,7 @@ from m3hl.config.dataset import DatasetConfig, Extent
 from m3hl.config.methods.optimizer import OptimizerOptions
 from m3hl.data import datasets
 from m3hl.data.datasets.description import Description
+from m3hl.errors import UserError
 from m3hl.files import sha256_json
 
 DIVISOR = 16
@@ -35,6 +37,8 @@ class RunSettings(Model):
     iterations: PositiveInt
     validate_every: PositiveInt
     selection: Literal["val", "last", "test"]
+    largest_component: bool = False
+    """Whether validation keeps only the largest component of a class, as the final evaluation does."""
     labeled: PositiveInt | Literal["all"]
     """Labeled patients (or scans), the first so many of the data set's labeled order."""
     seed: int
@@ -57,6 +61,11 @@ class RunSettings(Model):
                 f"labeled_batch {self.labeled_batch} and unlabeled_batch {self.unlabeled_batch} must be equal "
                 "and even: each half feeds one stream"
             )
+        if self.labeled_batch // 2 * prod(n // DIVISOR for n in self.crop) < 2:
+            raise ValueError(
+                f"crop {list(self.crop)} with labeled_batch {self.labeled_batch} leaves one value per channel at "
+                "the bottleneck, and batch norm needs two; enlarge either"
+            )
         self.options.check(self.crop)
         return self
 
@@ -71,6 +80,21 @@ def describe(config: DatasetConfig) -> Description:
     return datasets.load(config.kind).describe(config)
 
 
+def check_stride(stride: tuple[int, ...] | None, crop: tuple[int, ...]) -> None:
+    """Raise `UserError` unless windows of `crop` voxels that are `stride` voxels apart leave no gap.
+
+    Slices (2D crops) have no windows, so their stride must be None.
+    """
+    if len(crop) == 2:
+        if stride is not None:
+            raise UserError(f"stride {list(stride)} is for 3D; 2D data are segmented slice by slice")
+    elif stride is None or len(stride) != len(crop) or any(s > n for s, n in zip(stride, crop, strict=True)):
+        raise UserError(
+            f"stride {list(stride or ())} must be {len(crop)} numbers of voxels, none above the crop "
+            f"{list(crop)}: windows would leave gaps"
+        )
+
+
 def published_or(config: DatasetConfig, description: Description) -> dict[str, object]:
     """Return the training settings: what the config says, else the data set's published values."""
     published = {
@@ -81,5 +105,6 @@ def published_or(config: DatasetConfig, description: Description) -> dict[str, o
         "iterations": description.iterations,
         "validate_every": description.validate_every,
         "selection": description.selection,
+        "largest_component": description.largest_component,
     }
     return published | config.training.model_dump(exclude_none=True)

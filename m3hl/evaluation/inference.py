@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from m3hl.config.run import check_stride
 from m3hl.data.augment import nearest_index
 from m3hl.methods.components import largest_component
 
@@ -23,11 +24,17 @@ class Protocol:
         crop: voxels that the network sees, (H, W) or (X, Y, Z).
         stride: voxels between sliding windows in 3D, None in 2D.
         largest_component: keep only the largest component of each class of the result.
+
+    Raises:
+        UserError: the stride does not fit the crop.
     """
 
     crop: tuple[int, ...]
     stride: tuple[int, ...] | None = None
     largest_component: bool = False
+
+    def __post_init__(self) -> None:
+        check_stride(self.stride, self.crop)
 
     def segment(self, network: nn.Module, image: np.ndarray, device: torch.device) -> np.ndarray:
         """Return the label map (uint8) of one volume (Z, H, W) or (X, Y, Z)."""

@@ -34,7 +34,7 @@ def predict(
         device: where to compute.
 
     Raises:
-        UserError: an image cannot be read or is no volume, or two images have the same name.
+        UserError: an image cannot be read or is no volume, two have the same name, or the stride does not fit.
     """
     description = describe(weights.dataset)
     outputs = [folder / f"{stem(image)}.nii.gz" for image in images]
@@ -43,11 +43,7 @@ def predict(
             raise UserError(f"{image}: two images are called {stem(image)}; segment them into different folders")
         if out.resolve() == image.resolve():
             raise UserError(f"{image}: the label map would take its place; choose another folder with --out")
-    if weights.settings.dimensions == 3:
-        stride = stride or description.stride
-    elif stride:
-        raise UserError("--stride is for 3D; these weights segment slice by slice")
-    protocol = Protocol(weights.settings.crop, stride, description.largest_component)
+    protocol = Protocol(weights.settings.crop, stride or description.stride, description.largest_component)
     network = weights.network.to(device)
     progress = Progress("predict", len(images))
     for done, (image, out) in enumerate(zip(images, outputs, strict=True), start=1):

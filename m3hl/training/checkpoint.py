@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from m3hl.errors import UserError
-from m3hl.files import read_json, sha256_json, write_json
+from m3hl.files import make_folder, read_json, sha256_json, write_json
 from m3hl.training.weights import load_tensors, save_tensors
 
 log = logging.getLogger(__name__)
@@ -28,6 +28,7 @@ class Checkpoints:
 
     def __init__(self, work: Path, identity: dict[str, Any]) -> None:
         self.folder = work / sha256_json(identity)[:12]
+        make_folder(self.folder)
         self.last, self.previous = self.folder / "last.pt", self.folder / "previous.pt"
         self.identity = identity
 

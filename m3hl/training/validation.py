@@ -18,8 +18,8 @@ class Validation:
 
     Attributes:
         cases: image and label of each volume.
-        protocol: how they are segmented; in 3D with a stride of half a window, which is coarser than the
-            final evaluation's and costs little.
+        protocol: how they are segmented: as in the final evaluation, but in 3D with a stride of half a window,
+            which costs little.
         device: where.
     """
 
@@ -43,7 +43,7 @@ class Validation:
             )
         stride = None if settings.dimensions == 2 else tuple(n // 2 for n in settings.crop)
         cases = [(store.image(info.name), store.label(info.name)) for info in infos]
-        return cls(cases, Protocol(settings.crop, stride), device)
+        return cls(cases, Protocol(settings.crop, stride, settings.largest_component), device)
 
     def __call__(self, networks: dict[str, nn.Module]) -> dict[str, float]:
         """Return the mean Dice (percent) of each network as `val_<name>_dice`; nothing without cases."""

@@ -1,12 +1,12 @@
 """best.pt: the selected network, with all that is needed to apply it."""
 
+import json
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any, Self
 from zipfile import BadZipFile
 
 import torch
-from pydantic import ValidationError
 from torch import Tensor, nn
 
 from m3hl import nets
@@ -56,15 +56,14 @@ class Weights:
 
     def save(self, path: Path) -> None:
         """Write the weights to `path` atomically."""
-        value = {
-            "format": FORMAT,
-            "version": VERSION,
+        facts = {
             "settings": self.settings.model_dump(mode="json"),
             "dataset": self.dataset.model_dump(mode="json", exclude_defaults=True),
             "selection": self.selection,
-            "network": self.network.state_dict(),
         }
-        save_tensors(path, value)
+        # As text: pickle's bytes tell which of two equal strings are one object, and that is chance.
+        header = {"format": FORMAT, "version": VERSION, "facts": json.dumps(facts)}
+        save_tensors(path, header | {"network": self.network.state_dict()})
 
     @classmethod
     def build(
@@ -82,8 +81,9 @@ class Weights:
         if value.get("format") != FORMAT or value.get("version") != VERSION:
             raise UserError(f"{path}: this is no weights file of this version of m3hl; use a run's best.pt")
         try:
-            settings = RunSettings.model_validate(value["settings"])
-            dataset = DatasetConfig.model_validate(value["dataset"])
-            return cls.build(settings, dataset, value["network"], value["selection"])
-        except (ValidationError, KeyError, RuntimeError, TypeError) as error:
+            facts = json.loads(value["facts"])
+            settings = RunSettings.model_validate(facts["settings"])
+            dataset = DatasetConfig.model_validate(facts["dataset"])
+            return cls.build(settings, dataset, value["network"], facts["selection"])
+        except (ValueError, KeyError, RuntimeError, TypeError) as error:
             raise UserError(f"{path}: the weights do not fit their own settings; train the run again") from error

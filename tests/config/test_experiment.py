@@ -98,6 +98,11 @@ def test_text_and_file_are_the_same(tmp_path):
         ("datasets.hearts.training", {"crop": [64, 64, 64]}, r"crop \[64, 64, 64\] has 3 axes, the data 2"),
         ("datasets.hearts.training", {"labeled_batch": 3, "unlabeled_batch": 3}, r"must be equal and even"),
         ("datasets.hearts.training", {"labeled_batch": 4}, r"must be equal and even"),
+        (
+            "datasets.hearts.training",
+            {"crop": [16, 16], "labeled_batch": 2, "unlabeled_batch": 2},
+            r"crop \[16, 16\] with labeled_batch 2 leaves one value per channel",
+        ),
         ("datasets.hearts", {"kind": "acdc", "source": "public"}, r"source: public needs a path"),
         (
             "datasets.hearts",

@@ -1,0 +1,126 @@
+"""Numbers of the released code, and the small runs that networks, methods and inference are tested with."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from m3hl import nets
+from m3hl.config import methods
+from m3hl.config.run import RunSettings
+from m3hl.data.batches import Batch
+
+FIXTURES = Path(__file__).parent / "fixtures"
+LAYERS = {2: "unet_layers", 3: "vnet_layers"}
+IMAGES = {2: (7, (2, 1, 64, 64)), 3: (8, (2, 1, 48, 48, 48))}
+CLASSES = {2: ("right ventricle", "myocardium", "left ventricle"), 3: ("left atrium",)}
+SCALE_AND_SHIFT = {"norm_scale": (0.1, 1.0), "norm_shift": (0.1, 0.0), "bias": (0.1, 0.0)}
+
+
+class Reference:
+    """What the released code computes: `reference[name]` is a number, a dictionary or an array."""
+
+    def __init__(self):
+        self.facts = json.loads((FIXTURES / "reference.json").read_text())
+        with np.load(FIXTURES / "reference.npz") as arrays:
+            self.arrays = dict(arrays)
+
+    def __getitem__(self, name):
+        return self.facts[name] if name in self.facts else self.arrays[name]
+
+    def tensor(self, name):
+        """Return an array as a tensor; label maps and masks as int64."""
+        tensor = torch.from_numpy(self.arrays[name])
+        return tensor if tensor.is_floating_point() else tensor.long()
+
+    def fill(self, network, dimensions, seed):
+        """Give a network the reference weights of `seed`, and turn its dropout off."""
+        layers = self.facts[LAYERS[dimensions]]
+        assert {layer["where"] for layer in layers} == {name for name, _ in network.named_parameters()}
+        with torch.no_grad():
+            for layer in layers:
+                noise = np.random.RandomState(seed * 1000 + layer["index"]).standard_normal(layer["shape"])
+                he = np.sqrt(2 / np.prod(layer["shape"][1:]))
+                scale, shift = SCALE_AND_SHIFT.get(layer["kind"], (he, 0.0))
+                values = torch.from_numpy((scale * noise + shift).astype(np.float32))
+                parameter = network.get_parameter(layer["where"])
+                assert parameter.shape == values.shape
+                parameter.copy_(values)
+        return dropout_off(network)
+
+    def network(self, dimensions, seed=1):
+        """Return the U-Net or V-Net with the reference weights of `seed`, without dropout, in eval mode."""
+        network = nets.build(dimensions, len(CLASSES[dimensions]) + 1, channels=16)
+        return self.fill(network, dimensions, seed).eval()
+
+    def image(self, dimensions):
+        """Return the images that the networks were applied to."""
+        seed, shape = IMAGES[dimensions]
+        noise = np.random.RandomState(self.facts["seed"] + seed).standard_normal(shape)
+        return torch.from_numpy(noise.astype(np.float32))
+
+    def check(self, name, actual, rtol=1e-4):
+        """Assert that an array is the reference's, to `rtol` of each value or of their standard deviation."""
+        actual, expected = np.asarray(actual), self.arrays[name]
+        if name in self.facts["every"]:
+            actual = actual.ravel()[:: self.facts["every"][name]]
+        np.testing.assert_allclose(actual, expected, rtol=rtol, atol=rtol * expected.std())
+
+
+def dropout_off(network):
+    """Return the network with all dropout rates at 0."""
+    for module in network.modules():
+        if isinstance(module, nn.modules.dropout._DropoutNd):
+            module.p = 0.0
+    return network
+
+
+@pytest.fixture(scope="session")
+def reference():
+    """Return the numbers of the released code."""
+    return Reference()
+
+
+@pytest.fixture
+def make_settings():
+    """Return a function that makes a run's settings: small unless told otherwise, of any preset and options."""
+
+    def make(dimensions, *, method="m3hl", preset=None, crop=None, pairs=1, channels=2, **options):
+        module = methods.load(method)
+        preset = preset or module.PRESETS[0]
+        return RunSettings(
+            method=method,
+            preset=preset,
+            options=module.preset(preset, dimensions) | options,
+            dimensions=dimensions,
+            classes=CLASSES[dimensions],
+            channels=channels,
+            crop=crop or {2: (32, 32), 3: (48, 48, 48)}[dimensions],
+            labeled_batch=2 * pairs,
+            unlabeled_batch=2 * pairs,
+            iterations=1,
+            validate_every=1,
+            selection="last",
+            labeled="all",
+            seed=0,
+        )
+
+    return make
+
+
+@pytest.fixture
+def make_batch():
+    """Return a function that makes a batch of noise for a run."""
+
+    def make(settings, seed=0):
+        rng = np.random.default_rng(seed)
+        count, crop = settings.labeled_batch, settings.crop
+        images = rng.standard_normal((2, count, 1, *crop), dtype=np.float32)
+        labels = rng.integers(0, len(settings.classes) + 1, (count, *crop))
+        labeled, unlabeled = torch.from_numpy(images)
+        return Batch(labeled, torch.from_numpy(labels), unlabeled, rng)
+
+    return make

@@ -1,0 +1,68 @@
+"""Checkpoints: two of them, with the state of torch's random numbers; keys that differ are named."""
+
+import pytest
+import torch
+
+from m3hl.training.checkpoint import Checkpoints, differing
+
+
+@pytest.fixture
+def checkpoints(tmp_path):
+    return Checkpoints(tmp_path, {"settings": {"seed": 1}, "code": "x"})
+
+
+def test_the_newest_is_loaded_and_the_one_before_is_kept(checkpoints):
+    for number in range(3):
+        checkpoints.save({"number": number})
+    assert checkpoints.load()["number"] == 2
+    checkpoints.last.unlink()
+    assert checkpoints.load()["number"] == 1
+    assert sorted(path.name for path in checkpoints.folder.iterdir()) == ["identity.json", "previous.pt"]
+
+
+def test_where_there_is_none_nothing_is_loaded_or_drawn(checkpoints):
+    torch.manual_seed(3)
+    before = torch.get_rng_state()
+    assert checkpoints.load() is None
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_random_numbers_go_on_where_they_were(checkpoints):
+    torch.manual_seed(3)
+    torch.rand(5)
+    checkpoints.save({})
+    expected = torch.rand(5)
+    torch.manual_seed(4)
+    checkpoints.load()
+    assert torch.equal(torch.rand(5), expected)
+
+
+def test_the_folder_is_named_by_what_the_run_is(tmp_path):
+    folders = {
+        Checkpoints(tmp_path, identity).folder
+        for identity in ({"a": 1, "b": 2}, {"b": 2, "a": 1}, {"a": 1, "b": 3}, {"a": 1})
+    }
+    assert len(folders) == 3
+    assert {folder.parent for folder in folders} == {tmp_path}
+
+
+def test_discarded_checkpoints_are_gone(checkpoints):
+    checkpoints.discard()
+    checkpoints.save({})
+    checkpoints.save({})
+    checkpoints.discard()
+    assert checkpoints.load() is None
+    assert not list(checkpoints.folder.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "keys"),
+    [
+        ({"a": 1, "b": {"c": 2}}, {"b": {"c": 2}, "a": 1}, ""),
+        ({"a": 1, "b": {"c": 2, "d": [3]}}, {"a": 2, "b": {"c": 2, "d": [4]}}, "a, b.d"),
+        ({"b": {"c": 2}}, {"b": {"c": 2, "new": 1}}, "b.new"),
+        ({"gone": 1}, {}, "gone"),
+    ],
+)
+def test_differing_keys_are_named(ours, theirs, keys):
+    assert differing(ours, theirs) == keys

@@ -1,0 +1,31 @@
+"""Where a network is computed, with and without a GPU."""
+
+import pytest
+import torch
+
+from m3hl.errors import UserError
+from m3hl.training.device import choose_device, describe_device
+
+
+@pytest.mark.parametrize(
+    ("name", "available", "expected"),
+    [("auto", False, "cpu"), ("auto", True, "cuda"), ("cpu", True, "cpu"), ("cuda", True, "cuda")],
+)
+def test_the_gpu_is_used_where_there_is_one(monkeypatch, name, available, expected):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: available)
+    assert choose_device(name, None) == torch.device(expected)
+
+
+def test_a_gpu_that_is_not_there_is_refused(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(UserError, match=r"no CUDA device is visible; use --device cpu, or .*--nv"):
+        choose_device("cuda", None)
+
+
+def test_threads_are_limited_and_recorded():
+    before = torch.get_num_threads()
+    try:
+        device = choose_device("cpu", 3)
+        assert describe_device(device) == {"device": "cpu", "threads": 3}
+    finally:
+        torch.set_num_threads(before)

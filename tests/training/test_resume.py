@@ -1,0 +1,185 @@
+"""An interrupted run ends with the same bits as one that never stopped."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from m3hl.errors import UserError
+from m3hl.training import checkpoint, loop
+
+CASES = [(2, "m3hl"), (2, "supervised"), (3, "m3hl")]
+
+
+class Stopped(Exception):
+    """The power went out."""
+
+
+@pytest.fixture(scope="module")
+def whole(launch, make_settings, tmp_path_factory, bits):
+    """Return a function that gives the bits of a run that never stopped."""
+    ends = {}
+
+    def end(dimensions, method):
+        if (dimensions, method) not in ends:
+            training = launch(make_settings(dimensions, method=method), tmp_path_factory.mktemp("whole"))
+            ends[dimensions, method] = bits(training)
+        return ends[dimensions, method]
+
+    return end
+
+
+@pytest.fixture
+def watch(monkeypatch):
+    """Return a function that counts the calls of `module.name` until it is undone, and fails at number `at`."""
+
+    def make(module, name, at=None):
+        original, calls = getattr(module, name), []
+
+        def watched(*arguments, **options):
+            calls.append(name)
+            if len(calls) == at:
+                raise Stopped
+            return original(*arguments, **options)
+
+        monkeypatch.setattr(module, name, watched)
+        return calls, lambda: monkeypatch.setattr(module, name, original)
+
+    return make
+
+
+@pytest.fixture
+def interrupt(launch, watch, tmp_path):
+    """Return a function that starts a run, which fails at some call, and gives its work folder."""
+
+    def start(settings, at, module=loop, name="step"):
+        _, undo = watch(module, name, at)
+        with pytest.raises(Stopped):
+            launch(settings, tmp_path)
+        undo()
+        return tmp_path
+
+    return start
+
+
+@pytest.mark.parametrize(("dimensions", "method"), CASES)
+@pytest.mark.parametrize(("at", "saved"), [(1, 0), (2, 0), (3, 2), (4, 2), (6, 4)])
+def test_a_stopped_run_ends_with_the_same_bits(
+    launch, make_settings, bits, whole, interrupt, watch, dimensions, method, at, saved
+):
+    expected, settings = whole(dimensions, method), make_settings(dimensions, method=method)
+    work = interrupt(settings, at)
+    torch.manual_seed(99)
+    steps, _ = watch(loop, "step")
+    assert bits(launch(settings, work)) == expected
+    assert len(steps) == 6 - saved
+
+
+def test_a_run_may_be_stopped_again_and_again(launch, make_settings, bits, whole, interrupt):
+    settings = make_settings(method="m3hl")
+    for _ in range(3):
+        work = interrupt(settings, 2, loop.Progress, "update")
+    assert bits(launch(settings, work)) == whole(2, "m3hl")
+
+
+@pytest.mark.parametrize("name", ["write_json", "save_tensors"])
+def test_a_run_that_stops_while_it_writes_a_checkpoint(
+    launch, make_settings, bits, whole, interrupt, name, caplog
+):
+    settings = make_settings(method="m3hl")
+    work = interrupt(settings, 2, checkpoint, name)
+    assert bits(launch(settings, work)) == whole(2, "m3hl")
+    assert not caplog.messages
+
+
+def test_a_run_that_had_ended_is_not_trained_again(launch, make_settings, bits, watch, tmp_path):
+    settings = make_settings(method="m3hl")
+    expected = bits(launch(settings, tmp_path))
+    steps, _ = watch(loop, "step")
+    assert bits(launch(settings, tmp_path)) == expected
+    assert not steps
+
+
+def test_the_time_of_both_attempts_counts(launch, make_settings, interrupt):
+    settings = make_settings()
+    (last,) = interrupt(settings, 4).glob("*/last.pt")
+    state = torch.load(last, weights_only=True)
+    torch.save(state | {"seconds": 1000.0}, last)
+    assert 1000 < launch(settings, last.parents[1]).seconds < 1100
+
+
+def truncate(path):
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def write_other_file(path):
+    torch.save({"format": "something else"}, path)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "problem"), [(truncate, "is damaged or no checkpoint"), (write_other_file, "this is no checkpoint")]
+)
+def test_a_damaged_checkpoint_is_passed_over_with_a_warning(
+    launch, make_settings, bits, whole, interrupt, watch, caplog, spoil, problem
+):
+    expected, settings = whole(2, "m3hl"), make_settings(method="m3hl")
+    (last,) = interrupt(settings, 6).glob("*/last.pt")
+    spoil(last)
+    steps, _ = watch(loop, "step")
+    assert bits(launch(settings, last.parents[1])) == expected
+    assert len(steps) == 4
+    (warning,) = (record for record in caplog.records if record.levelname == "WARNING")
+    assert str(last) in warning.message
+    assert problem in warning.message
+    assert "going on from the one before" in warning.message
+
+
+def test_without_any_whole_checkpoint_a_run_starts_anew(launch, make_settings, bits, whole, interrupt, caplog):
+    settings = make_settings(method="m3hl")
+    work = interrupt(settings, 6)
+    for path in work.glob("*/*.pt"):
+        truncate(path)
+    assert bits(launch(settings, work)) == whole(2, "m3hl")
+    assert [r.levelname for r in caplog.records].count("WARNING") == 2
+
+
+def test_an_edited_run_starts_anew_says_why_and_leaves_the_old_one_alone(
+    launch, make_settings, bits, whole, interrupt, watch, caplog
+):
+    expected, settings = whole(2, "m3hl"), make_settings(method="m3hl")
+    work = interrupt(settings, 6)
+    (folder,) = work.iterdir()
+    edited = make_settings(method="m3hl", options={"mask_ratio": 0.25}, seed=6)
+    with caplog.at_level("INFO"):
+        training = launch(edited, work, code="other")
+    assert training.iteration == 6
+    (message,) = (message for message in caplog.messages if "not taken up" in message)
+    assert message.startswith(f"{folder}: not taken up")
+    assert "other code, settings.options.mask_ratio, settings.seed;" in message
+    steps, _ = watch(loop, "step")
+    assert bits(launch(settings, work)) == expected
+    assert len(steps) == 2
+
+
+def test_other_data_are_another_run(launch, make_settings, make_store, interrupt, caplog):
+    settings = make_settings()
+    work = interrupt(settings, 6)
+    with caplog.at_level("INFO"):
+        launch(settings, work, store=make_store(train=5))
+    assert "is of a run with other store;" in caplog.text
+
+
+def test_a_checkpoint_that_was_put_in_place_of_anothers_is_refused(launch, make_settings, interrupt, tmp_path):
+    settings = make_settings()
+    (last,) = interrupt(settings, 4).glob("*/last.pt")
+    state = torch.load(last, weights_only=True)
+    state["identity"]["settings"]["seed"] = 6
+    torch.save(state, last)
+    with pytest.raises(UserError, match=r"last\.pt: .* a run with other settings\.seed; delete it, or restore"):
+        launch(settings, tmp_path)
+
+
+def test_finished_work_is_discarded(launch, make_settings, tmp_path):
+    training = launch(make_settings(), tmp_path)
+    training.checkpoints.discard()
+    assert [path.name for path in Path(training.checkpoints.folder).iterdir()] == ["tensorboard"]

@@ -1,0 +1,104 @@
+"""Real Snakemake runs of a tiny study in a folder of its own."""
+
+import copy
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[2]
+STUDY = {
+    "name": "tiny",
+    "datasets": {
+        "hearts": {
+            "kind": "acdc",
+            "source": "phantom",
+            "phantom": {"train": 3, "val": 1, "test": 1, "size": [32, 32]},
+            "training": {
+                "channels": 2,
+                "crop": [32, 32],
+                "labeled_batch": 2,
+                "unlabeled_batch": 2,
+                "iterations": 4,
+                "validate_every": 2,
+            },
+        },
+        "atria": {
+            "kind": "la",
+            "source": "phantom",
+            "phantom": {"train": 3, "val": 0, "test": 1, "size": [32, 32, 32]},
+            "training": {
+                "channels": 2,
+                "crop": [32, 32, 32],
+                "labeled_batch": 2,
+                "unlabeled_batch": 2,
+                "iterations": 4,
+                "validate_every": 2,
+            },
+        },
+    },
+    "methods": {
+        "supervised": {"method": "supervised"},
+        "m3hl": {"method": "m3hl", "options": {"high_features": "bottleneck"}},
+    },
+    "experiments": [
+        {"dataset": ["hearts", "atria"], "method": ["supervised", "m3hl"], "labeled": [1], "seed": [1]}
+    ],
+}
+
+
+class Workspace:
+    """A folder in which a study is run as its user would."""
+
+    def __init__(self, folder):
+        self.folder, self.results = folder, folder / "results" / "tiny"
+
+    def snakemake(self, *arguments, study=STUDY):
+        """Run Snakemake on a study, and return the finished process with its output as one text in `stdout`."""
+        (self.folder / "study.yaml").write_text(yaml.safe_dump(study))
+        command = [sys.executable, "-m", "snakemake", "--snakefile", ROOT / "workflow" / "Snakefile"]
+        return subprocess.run(
+            [*command, "--cores", "2", "--configfile", "study.yaml", *arguments],
+            cwd=self.folder,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            env=os.environ | {"OMP_NUM_THREADS": "1"},
+            timeout=600,
+        )
+
+    def planned(self, study=STUDY):
+        """Return how many jobs of each rule would run."""
+        done = self.snakemake("--dry-run", study=study)
+        assert done.returncode == 0, done.stdout
+        stats = done.stdout.partition("Job stats:")[2].partition("\n\n")[0]
+        counts = {rule: int(n) for rule, n in re.findall(r"^(\w+) +(\d+)$", stats, re.MULTILINE)}
+        counts.pop("total", None)
+        counts.pop("all", None)
+        return counts
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory):
+    """Return a workspace in which the tiny study has been run; not to be changed."""
+    workspace = Workspace(tmp_path_factory.mktemp("study"))
+    done = workspace.snakemake()
+    assert done.returncode == 0, done.stdout
+    workspace.output = done.stdout
+    return workspace
+
+
+@pytest.fixture
+def workspace(tmp_path):
+    """Return an empty workspace."""
+    return Workspace(tmp_path)
+
+
+@pytest.fixture
+def study():
+    """Return a copy of the tiny study, to be changed."""
+    return copy.deepcopy(STUDY)
