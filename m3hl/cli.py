@@ -10,6 +10,8 @@ import click
 from m3hl import __version__
 from m3hl.errors import UserError
 
+log = logging.getLogger(__name__)
+
 STAGES = {
     "download": "Fetch a dataset's files, or check that they are there.",
     "preprocess": "Turn a dataset's files into one HDF5 store.",
@@ -59,5 +61,9 @@ def main() -> None:
     try:
         cli.main(prog_name="m3hl")
     except UserError as error:
-        click.echo(f"m3hl: error: {error}", err=True)
+        # Through logging, so that it stands in --log too; before the log is open, straight to the terminal.
+        log.error("m3hl: error: %s", error)
         sys.exit(1)
+    except Exception:
+        log.exception("m3hl: a mistake of the program, not of yours; please report it with these lines:")
+        sys.exit(70)

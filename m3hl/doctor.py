@@ -11,7 +11,7 @@ from pathlib import Path
 
 from m3hl.provenance import installed, processor
 
-NEEDED = ("torch", "snakemake", "h5py", "SimpleITK", "pandas", "numpy", "scipy", "pydantic")
+NEEDED = ("torch", "h5py", "SimpleITK", "pandas", "numpy", "scipy", "pydantic")
 LEAST_MEMORY, LEAST_DISK = 4, 5
 """GiB that the demo wants."""
 
@@ -51,11 +51,14 @@ def python() -> Finding:
 
 def libraries() -> list[Finding]:
     """Look for the libraries that the stages import."""
-    advice = "run make setup, or pip install -r containers/requirements.txt"
-    return [
-        Finding(name, found) if (found := installed(name)) else Finding(name, "not installed", advice, needed=True)
-        for name in NEEDED
-    ]
+    return [library(name, needed=True) for name in NEEDED] + [library("snakemake", needed=False)]
+
+
+def library(name: str, *, needed: bool) -> Finding:
+    """Look for one library; in the container there is no Snakemake, as it runs outside."""
+    if found := installed(name):
+        return Finding(name, found)
+    return Finding(name, "not installed", "run make setup, or pip install -r containers/requirements.txt", needed)
 
 
 def gpu() -> Finding:
@@ -77,7 +80,7 @@ def programs() -> list[Finding]:
     """Look for the programs that containers and clusters need."""
     wanted = {
         "Apptainer": ("apptainer", "singularity", "needed for --use-singularity only: see apptainer.org"),
-        "SLURM": ("sbatch", "sbatch", "needed for the slurm profile only"),
+        "SLURM": ("sbatch", "sbatch", "needed on a cluster only"),
         "git": ("git", "git", "needed to name the commit in results"),
     }
     findings = []

@@ -30,6 +30,7 @@ def command(
 ) -> None:
     """Segment a split, and write metrics.csv, predictions.h5 and evaluation.json into the run's folder.
 
+    Files of the validation split are called val-metrics.csv and so on: the report reads those of the test split.
     Dice and Jaccard in percent; 95HD and ASD in voxels, and in mm where the spacing is known.
     """
     study = load_config(config).dataset(dataset)
@@ -38,7 +39,13 @@ def command(
 
     from m3hl.config.run import describe
     from m3hl.data.store import Store
-    from m3hl.evaluation.evaluate import choose_cases, evaluate, save_nifti, save_predictions
+    from m3hl.evaluation.evaluate import (
+        choose_cases,
+        evaluate,
+        require_geometry,
+        save_nifti,
+        save_predictions,
+    )
     from m3hl.evaluation.inference import Protocol
     from m3hl.evaluation.metrics import COLUMNS
     from m3hl.training.device import choose_device, describe_device
@@ -51,16 +58,19 @@ def command(
         data.require(weights.settings.dimensions, weights.settings.classes)
         protocol = Protocol(weights.settings.crop, stride, description.largest_component)
         cases = choose_cases(data, split, study.evaluation.cases)
+        if nifti:
+            require_geometry(cases)
         label = f"evaluate {'/'.join(run.parts[-4:])}"
         results = evaluate(weights.network.to(where), data, cases, protocol, where, label)
 
     if nifti:
         save_nifti(nifti, results)
-    save_predictions(run / "predictions.h5", results)
+    prefix = "" if split == "test" else f"{split}-"
+    save_predictions(run / f"{prefix}predictions.h5", results)
     rows = [row for result in results for row in result.rows]
-    write_text(run / "metrics.csv", pd.DataFrame(rows)[list(COLUMNS)].to_csv(index=False))
+    write_text(run / f"{prefix}metrics.csv", pd.DataFrame(rows)[list(COLUMNS)].to_csv(index=False))
     write_json(
-        run / "evaluation.json",
+        run / f"{prefix}evaluation.json",
         {
             "protocol": {
                 "crop": protocol.crop,

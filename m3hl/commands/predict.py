@@ -1,13 +1,10 @@
 """`m3hl predict`: label maps of your own images."""
 
-import logging
 from pathlib import Path
 
 import click
 
 from m3hl import options
-
-log = logging.getLogger(__name__)
 
 
 @click.command(context_settings={"show_default": True})

@@ -33,7 +33,7 @@ def command(
     device: str,
     threads: int | None,
 ) -> None:
-    """Train a network, and write best.pt, history.csv and run.json.
+    """Train a network, and write best.pt (the selected weights), last.pt, history.csv and run.json.
 
     A run that was interrupted goes on from its last checkpoint. CUDA is used where there is one.
     """
@@ -45,6 +45,7 @@ def command(
     from m3hl.data.store import Store
     from m3hl.training.device import choose_device, describe_device
     from m3hl.training.loop import train
+    from m3hl.training.selection import Selection
     from m3hl.training.weights import Weights
 
     stopwatch, where = Stopwatch(), choose_device(device, threads)
@@ -58,9 +59,10 @@ def command(
             device=where,
             code=code(study, "train", dataset, method),
         )
-    selection = training.selection
-    weights = Weights.build(settings, study.dataset(dataset), selection.weights, selection.summary())
-    weights.save(out / "best.pt")
+    selection, last = training.selection, Selection("last")
+    last.offer(training.method.student, training.iteration, None)
+    for name, chosen in (("best.pt", selection), ("last.pt", last)):
+        Weights.build(settings, study.dataset(dataset), chosen.weights, chosen.summary()).save(out / name)
     training.history.write(out / "history.csv")
     write_json(
         out / "run.json",

@@ -96,8 +96,10 @@ class DatasetConfig(Model):
                 raise ValueError("kind: custom needs dimensions (2 or 3) and classes (names of labels 1, 2, …)")
         elif self.source == "folder":
             raise ValueError(f"source: folder needs kind: custom, not {self.kind}")
-        elif self.dimensions is not None or self.classes is not None:
-            raise ValueError(f"dimensions and classes are fixed for kind: {self.kind}; leave them out")
+        elif fixed := sorted(self.model_fields_set & {"dimensions", "classes", "normalization"}):
+            raise ValueError(f"{', '.join(fixed)}: fixed for kind: {self.kind}; leave out")
+        if "crop_around" in self.model_fields_set and (self.kind, self.source) != ("la", "raw"):
+            raise ValueError("crop_around is for kind: la with source: raw only; leave it out")
         return self
 
     def require_path(self) -> Path | None:

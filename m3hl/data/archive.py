@@ -3,6 +3,7 @@
 import logging
 import shutil
 import zipfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from types import ModuleType
@@ -83,7 +84,7 @@ def unpack(archive: Path, folder: Path, module: ModuleType) -> None:
                 with file.open(member) as source, atomic(folder / name) as part, part.open("wb") as sink:
                     shutil.copyfileobj(source, sink)
                 progress.update(done)
-    except (zipfile.BadZipFile, EOFError, NotImplementedError) as error:
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
         raise UserError(f"{archive}: the archive is damaged ({error}); {remedy}") from error
 
 

@@ -10,6 +10,8 @@ from m3hl.errors import UserError
 from m3hl.files import read_json, sha256_file, sha256_json, write_json
 from m3hl.progress import Progress
 
+AGAIN = "run m3hl download again (snakemake --forcerun download)"
+
 
 class FileRecord(BaseModel):
     """One file: its path relative to the inventory's folder, its size in bytes, and its digest."""
@@ -97,7 +99,7 @@ class Verifier:
         """Return the digest that the inventory has of a file; raises `UserError` when it is not listed."""
         name = relative(path, self._folder)
         if name not in self._digests:
-            raise UserError(f"{path}: this file is not in the list of files; run m3hl download again")
+            raise UserError(f"{path}: this file is not in the list of files; {AGAIN}")
         return self._digests[name]
 
     def verify(self, paths: Iterable[Path]) -> None:
@@ -108,15 +110,15 @@ class Verifier:
             if record is None:
                 continue
             if not path.is_file():
-                raise UserError(f"{path}: the file was there at download and is gone; run m3hl download again")
+                raise UserError(f"{path}: the file was there at download and is gone; {AGAIN}")
             size = path.stat().st_size
             if size != record.bytes:
                 raise UserError(
-                    f"{path}: {size} bytes, expected {record.bytes}; "
-                    "the file changed since download: get it again, then run m3hl download"
+                    f"{path}: {size} bytes, expected {record.bytes}; the file changed since download: "
+                    f"if that is right, {AGAIN}"
                 )
             if file_digest(path) != expected:
                 raise UserError(
-                    f"{path}: its SHA-256 differs from the list of files; "
-                    "the file changed since download: get it again, then run m3hl download"
+                    f"{path}: its SHA-256 differs from the list of files; the file changed since download: "
+                    f"if that is right, {AGAIN}"
                 )

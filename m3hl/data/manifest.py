@@ -30,6 +30,11 @@ class Entry:
     label_sha256: str
 
 
+def has_manifest(kind: str) -> bool:
+    """Return whether public files of a data set are known."""
+    return (FOLDER / f"{kind}.csv").is_file()
+
+
 @cache
 def read_manifest(kind: str) -> dict[str, Entry]:
     """Return the entries of a data set by the public file's stem (slice, volume or scan)."""

@@ -9,7 +9,8 @@ from m3hl.config.dataset import DatasetConfig
 from m3hl.data import datasets
 from m3hl.data.case import Case
 from m3hl.data.datasets.description import CaseFiles, Description
-from m3hl.data.inventory import Inventory, Verifier
+from m3hl.data.inventory import AGAIN, Inventory, Verifier
+from m3hl.data.manifest import has_manifest
 from m3hl.data.published import equals_published
 from m3hl.data.readers import read_case
 from m3hl.data.sources import list_cases
@@ -30,7 +31,7 @@ def preprocess(config: DatasetConfig, inventory: Inventory, out: Path) -> None:
     if (inventory.kind, inventory.source) != (config.kind, config.source):
         raise UserError(
             f"the list of files is of {inventory.kind} from {inventory.source}, but {config.kind} from "
-            f"{config.source} is wanted; run m3hl download again"
+            f"{config.source} is wanted; {AGAIN}"
         )
     cases = list_cases(config, inventory.folder)
     if config.source == "public" and not own_split(inventory.folder):
@@ -58,7 +59,9 @@ def read_cases(
 ) -> Iterator[Case]:
     """Yield the cases one by one, compared with the published arrays where these are known."""
     # A crop with margins of our own cannot give the published arrays.
-    compare = config.source == "public" or (config.source == "raw" and description.roi is None)
+    compare = has_manifest(config.kind) and (
+        config.source == "public" or (config.source == "raw" and description.roi is None)
+    )
     progress, differing = Progress(f"preprocess {config.kind}", len(cases)), []
     for done, files in enumerate(cases, start=1):
         verifier.verify(files.data_paths())

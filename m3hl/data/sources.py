@@ -9,6 +9,7 @@ from m3hl.config.dataset import DatasetConfig
 from m3hl.data import archive, datasets, public
 from m3hl.data.datasets.description import CaseFiles
 from m3hl.data.inventory import Inventory, record_files
+from m3hl.data.split import own_split
 from m3hl.errors import UserError
 
 log = logging.getLogger(__name__)
@@ -58,6 +59,22 @@ def list_cases(config: DatasetConfig, folder: Path) -> list[CaseFiles]:
     if not folder.is_dir():
         raise UserError(f"{folder}: there is no such folder; check path, or set download: true to fetch the files")
     return module.public_cases(folder) if config.source == "public" else module.raw_cases(folder)
+
+
+def own_files(config: DatasetConfig) -> list[Path]:
+    """Return the files that a user edits, so that an edit makes the list of files anew.
+
+    These are a CSV and the images in it, or the split file in a data folder; the published files never change.
+    """
+    try:
+        if config.source == "folder":
+            cases = list_cases(config, Path())
+            paths = dict.fromkeys(path for case in cases for path in case.all_paths())
+        else:
+            paths = dict.fromkeys(own_split(config.path) if config.path else ())
+    except UserError:
+        return []  # the download will say it
+    return [path for path in paths if path.is_file()]
 
 
 def require(paths: Iterable[Path], config: DatasetConfig, folder: Path) -> None:

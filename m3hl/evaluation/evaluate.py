@@ -1,6 +1,5 @@
 """Segmenting and measuring every case of a split."""
 
-import logging
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,8 +16,6 @@ from m3hl.evaluation.inference import Protocol
 from m3hl.evaluation.metrics import measure
 from m3hl.files import atomic
 from m3hl.progress import Progress
-
-log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -42,6 +39,16 @@ def choose_cases(store: Store, split: str, limit: int | None) -> list[CaseInfo]:
     if not cases:
         raise UserError(f"{store.path}: the {split} split is empty, so there is nothing to measure")
     return cases[:limit]
+
+
+def require_geometry(cases: list[CaseInfo]) -> None:
+    """Raise `UserError` for the first case whose source does not tell where its voxels lie."""
+    for case in cases:
+        if case.geometry is None:
+            raise UserError(
+                f"{case.name}: the data set does not tell where its voxels lie (public HDF5 files never do); "
+                "leave out --nifti, or use source: raw"
+            )
 
 
 def evaluate(
@@ -71,15 +78,6 @@ def save_predictions(path: Path, results: list[Segmented]) -> None:
 
 
 def save_nifti(folder: Path, results: list[Segmented]) -> None:
-    """Write the label maps as `<case>.nii.gz` on the grids of the original images.
-
-    Raises:
-        UserError: the source of the images does not tell their geometry.
-    """
+    """Write the label maps as `<case>.nii.gz` on the grids of the original images (see `require_geometry`)."""
     for result in results:
-        if result.case.geometry is None:
-            raise UserError(
-                f"{result.case.name}: the data set does not tell where its voxels lie (public HDF5 files never "
-                "do); leave out --nifti, or use source: raw"
-            )
         write_label(folder / f"{result.case.name}.nii.gz", result.prediction, result.case.geometry)

@@ -40,7 +40,7 @@ def compare(study: Study, algorithm: str = "m3hl", baseline: str = "supervised")
         return []
     dice = {
         (run["dataset"], run["method"], run["labeled"], run["seed"]): run["dice"]
-        for run in run_means(study.metrics, "published").to_dict("records")
+        for run in run_means(study.metrics, "published").dropna(subset="dice").to_dict("records")
     }
     found = []
     for dataset in study.datasets:

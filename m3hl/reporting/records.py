@@ -60,7 +60,6 @@ class TrainingRecord(Record):
 class EvaluationRecord(Record):
     """evaluation.json."""
 
-    seconds: float | None = None
     provenance: Provenance = Provenance()
 
 

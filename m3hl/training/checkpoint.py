@@ -56,7 +56,7 @@ class Checkpoints:
                 if value.get("format") != FORMAT or value.get("version") != VERSION:
                     raise UserError(f"{path}: this is no checkpoint of this version of m3hl")
             except UserError as error:
-                log.warning("warning: %s; going on from the one before", error)
+                log.warning("warning: %s; going on from an older one, or anew", error)
                 continue
             self._require_same_run(path, value["identity"])
             restore_random_state(value["random"])
@@ -77,8 +77,8 @@ class Checkpoints:
 
     def _mention_others(self) -> None:
         for path in sorted(self.folder.parent.glob(f"*/{IDENTITY}")):
-            keys = differing(self.identity, read_json(path, "identity of a run"))
-            log.info("%s: not taken up, it is of a run with other %s; starting anew", path.parent, keys)
+            if keys := differing(self.identity, read_json(path, "identity of a run")):
+                log.info("%s: not taken up, it is of a run with other %s; starting anew", path.parent, keys)
 
 
 def differing(ours: dict[str, Any], theirs: dict[str, Any]) -> str:
@@ -97,11 +97,14 @@ def flatten(value: dict[str, Any], prefix: str = "") -> dict[str, Any]:
 
 def random_state() -> dict[str, Any]:
     """Return the states of torch's CPU and CUDA generators (dropout is all that draws from them)."""
-    return {"cpu": torch.get_rng_state(), "cuda": torch.cuda.get_rng_state_all()}
+    return {
+        "cpu": torch.get_rng_state(),
+        "cuda": torch.cuda.get_rng_state() if torch.cuda.is_available() else None,
+    }
 
 
 def restore_random_state(state: dict[str, Any]) -> None:
     """Put torch's generators back."""
     torch.set_rng_state(state["cpu"])
-    if state["cuda"] and torch.cuda.is_available():
-        torch.cuda.set_rng_state_all(state["cuda"])
+    if state["cuda"] is not None and torch.cuda.is_available():
+        torch.cuda.set_rng_state(state["cuda"])

@@ -69,10 +69,12 @@ def test_a_member_that_leads_outside_is_refused(fetch, hearts, tmp_path, name):
     assert not list(tmp_path.parent.glob("evil"))
 
 
-def test_a_damaged_member_is_found_by_its_crc(fetch, hearts):
+@pytest.mark.parametrize(("first", "count"), [(200, 1), (20, 60)], ids=["its checksum", "its compression"])
+def test_a_damaged_member_is_found_by(fetch, hearts, first, count):
     archive = bytearray(zipped(hearts))
-    at = archive.index(b"_frame01.nii.gz") + 200
-    archive[at] ^= 255
+    at = archive.index(b"_frame01.nii.gz") + first
+    for place in range(at, at + count):
+        archive[place] ^= 255
     with pytest.raises(UserError, match="the archive is damaged"):
         fetch(bytes(archive))
 

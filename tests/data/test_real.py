@@ -4,9 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
-import SimpleITK as sitk
 
 from m3hl.config.dataset import DatasetConfig
 from m3hl.data.preprocess import preprocess
@@ -19,13 +17,6 @@ pytestmark = [
     pytest.mark.slow,
 ]
 LABELED = "patient099 patient038 patient050 patient100 patient058 patient021 patient049".split()  # noqa: SIM905
-SOME = {
-    "patient099": "train",
-    "patient038": "train",
-    "patient002": "val",
-    "patient001": "test",
-    "patient090": "train",
-}
 
 
 @pytest.fixture(scope="module")
@@ -69,36 +60,3 @@ def test_public_la_has_the_published_counts(public, make_store, caplog):
         assert [len(store.cases(split)) for split in ("train", "val", "test")] == [80, 0, 20]
         assert {case.shape[2] for case in store.cases("train")} == {88}
     assert "100 of 100 cases equal the published arrays bit for bit" in caplog.text
-
-
-def test_a_raw_tree_of_acdc_gives_the_same_bits_as_the_public_one(public, make_store, tmp_path):
-    rows = "".join(f"{group},{split}\n" for group, split in SOME.items())
-    (public / "ACDC" / "splits.csv").write_text(f"group,split\n{rows}")
-    try:
-        ours = make_store("acdc", "public", public / "ACDC")
-    finally:
-        (public / "ACDC" / "splits.csv").unlink()
-    (tmp_path / "splits.csv").write_text(f"group,split\n{rows}")
-    with Store(ours) as store:
-        for split in ("train", "val", "test"):
-            for case in store.cases(split):
-                write_raw(tmp_path, store, case)
-    raw = make_store("acdc", "raw", tmp_path)
-    with Store(ours) as a, Store(raw) as b:
-        assert a.labeled_order == b.labeled_order
-        for split in ("train", "val", "test"):
-            assert [case.name for case in a.cases(split)] == [case.name for case in b.cases(split)]
-            for case in a.cases(split):
-                assert a.image(case.name).tobytes() == b.image(case.name).tobytes()
-                assert a.label(case.name).tobytes() == b.label(case.name).tobytes()
-
-
-def write_raw(folder, store, case):
-    """Write one frame as the challenge does; the frames are numbered 4 and 11, as patient090's are."""
-    patient, frame = folder / case.group, {"1": 4, "2": 11}[case.name[-1]]
-    patient.mkdir(exist_ok=True)
-    (patient / "Info.cfg").write_text("ED: 11\nES: 4\nGroup: NOR\n")
-    for ending, array in (("", store.image(case.name)), ("_gt", store.label(case.name))):
-        image = sitk.GetImageFromArray(np.ascontiguousarray(array))
-        image.SetSpacing((1.5, 1.5, 10.0))
-        sitk.WriteImage(image, str(patient / f"{case.group}_frame{frame:02}{ending}.nii.gz"))

@@ -1,5 +1,7 @@
 """The metrics against medpy, closed forms, and real labels."""
 
+import subprocess
+import sys
 from math import isnan, nan, sqrt
 from pathlib import Path
 
@@ -14,8 +16,7 @@ from scipy import ndimage
 
 from m3hl.evaluation.metrics import COLUMNS, ClassMetrics, measure, measure_masks
 
-SHARED = Path(__file__).resolve().parents[2].parent / "shared"
-UNPACKED = SHARED.parent / "unpacked" / "LA"
+UNPACK = Path(__file__).resolve().parents[3] / "shared" / "tools" / "unpack_data.py"
 
 
 def assert_equals_medpy(prediction, truth, spacing=None):
@@ -131,10 +132,10 @@ def test_shapes_must_agree():
         measure(np.zeros((2, 3)), np.zeros((3, 2)), ("a",))
 
 
-@pytest.mark.skipif(not UNPACKED.is_dir(), reason="the LA volumes are not on this machine")
-def test_equals_medpy_on_a_real_atrium():
-    file = min(UNPACKED.glob("*/*/*.h5"))
-    with h5py.File(file) as h5:
+@pytest.mark.skipif(not UNPACK.is_file(), reason="the real LA is not beside the project")
+def test_equals_medpy_on_a_real_atrium(tmp_path):
+    subprocess.run([sys.executable, UNPACK, tmp_path, "la", "--limit", "1"], check=True, capture_output=True)
+    with h5py.File(min(tmp_path.rglob("*.h5"))) as h5:
         truth = h5["label"][()] > 0
     prediction = np.roll(ndimage.binary_erosion(truth, iterations=2), 3, axis=0)
     assert_equals_medpy(prediction, truth, (0.625, 0.625, 0.625))

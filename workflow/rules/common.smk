@@ -16,6 +16,7 @@ os.environ.update(
 
 from m3hl.config import stages
 from m3hl.config.experiment import parse_config
+from m3hl.data.sources import own_files
 from m3hl.errors import UserError
 
 try:

@@ -1,4 +1,6 @@
 rule download:
+    input:
+        lambda w: own_files(STUDY.dataset(w.dataset)),
     output:
         files=f"{DATA}.json",
     log:

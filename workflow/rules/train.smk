@@ -3,6 +3,7 @@ rule train:
         store=f"{DATA}.h5",
     output:
         weights=RUN / "best.pt",
+        last=RUN / "last.pt",
         history=RUN / "history.csv",
         record=RUN / "run.json",
     log:

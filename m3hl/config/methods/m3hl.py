@@ -63,7 +63,9 @@ class Options(OptimizerOptions):
         return (size,) * len(crop) if isinstance(size, int) else size
 
     def check(self, crop: tuple[int, ...]) -> None:
-        """Raise `ValueError` unless the crop is a multiple of the mask patch and large enough to be pooled."""
+        """Raise `ValueError` for a crop that cannot be masked or pooled, and where no loss is left."""
+        if not (self.mix_loss or self.consistency_loss or self.supervised_loss):
+            raise ValueError("mix_loss, consistency_loss and supervised_loss are all off; turn one on")
         patch = self.mask_patch(crop)
         if len(patch) != len(crop) or any(n % p for n, p in zip(crop, patch, strict=True)):
             raise ValueError(f"crop {list(crop)} must be a multiple of mask_patch_size {list(patch)} on each axis")

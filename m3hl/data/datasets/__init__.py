@@ -1,8 +1,8 @@
 """One module per data set: constants, splits and where its files lie. Standard library only.
 
-A module here offers `describe(config) -> Description` and, for each source that it supports, a function
-`raw_cases(folder)` or `public_cases(folder)` that lists the files of every case. A new data set is a new
-module; nothing else names it.
+A module here offers `describe(config) -> Description` and, for each source that it supports, a function that lists
+the files of every case: `raw_cases(folder)`, `public_cases(folder)` with `check_public(cases)`, or
+`folder_cases(table)`. A new data set is a new module and its split in `m3hl/data/splits`; nothing else names it.
 """
 
 import importlib

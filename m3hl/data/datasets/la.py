@@ -48,7 +48,7 @@ def describe(config: DatasetConfig) -> Description:
         cautions=(
             CROP_CAUTIONS["center" if centered else "label"],
             "The challenge's 154 scans stem from 60 patients, so training and test scans may share patients.",
-            *(() if config.hold_out else (VALIDATION_CAUTION,)),
+            *((VALIDATION_CAUTION,) if config.training.selection in (None, "last") else ()),
         ),
         raw_labels=(0, 255),
         roi=Roi(margin=(10, 20), least=CROP[:2], center=(320, 320)),

@@ -66,7 +66,7 @@ def run_content(study: Study, result: RunResult) -> dict[str, Any]:
         "selection": result.record.selection if result.record else None,
         "test_selected": result.test_selected,
         "train_seconds": result.record.seconds if result.record else None,
-        "evaluate_seconds": result.evaluation.seconds if result.evaluation else None,
+        "evaluate_seconds": result.evaluation.provenance.seconds if result.evaluation else None,
         "memory": training.peak_memory_mib,
         "gpu_memory": training.peak_gpu_memory_mib,
         "threads": training.threads,

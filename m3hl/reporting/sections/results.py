@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from m3hl.evaluation.summary import CONVENTIONS, RUN, run_means
+from m3hl.evaluation.summary import RUN, run_means
 from m3hl.reporting import published
 from m3hl.reporting.figures.dots import percent_axis
 from m3hl.reporting.study import Study
@@ -15,7 +15,6 @@ TITLE = "Results"
 def content(study: Study) -> dict[str, Any]:
     """Return tables and notes of every data set."""
     return {
-        "conventions": CONVENTIONS,
         "datasets": [dataset_content(study, name) for name in study.datasets],
         "methods": list(study.methods.values()),
     }
