@@ -20,7 +20,7 @@ def finding(name):
 def test_everything_is_looked_at_once():
     names = [found.what for found in examine()]
     assert names == [
-        "Python", *doctor.NEEDED, "GPU", "Apptainer", "SLURM", "git", "Memory", "Disk", "Workflow"
+        "Python", *doctor.NEEDED, "snakemake", "GPU", "Apptainer", "SLURM", "git", "Memory", "Disk", "Workflow"
     ]  # fmt: skip
     assert all(found.found for found in examine())
 

@@ -96,8 +96,10 @@ def test_the_3d_test_scan_was_cropped(atria):
 
 def test_the_validation_split_can_be_measured(m3hl, hearts, run):
     assert m3hl(*hearts("evaluate", run=run, split="val")) is None
-    assert set(pd.read_csv(run / "metrics.csv")["group"]) == {"patient501"}
-    assert json.loads((run / "evaluation.json").read_text())["split"] == "val"
+    assert set(pd.read_csv(run / "val-metrics.csv")["group"]) == {"patient501"}
+    assert json.loads((run / "val-evaluation.json").read_text())["split"] == "val"
+    # What the report reads as the test split's is not touched.
+    assert not (run / "metrics.csv").exists()
 
 
 def test_fewer_cases_can_be_measured(m3hl, hearts, run):

@@ -113,7 +113,6 @@ def test_text_and_file_are_the_same(tmp_path):
         ("datasets.hearts.normalization", "zscore", r"normalization: fixed for kind: acdc; leave out"),
         ("datasets.hearts.crop_around", "center", r"crop_around is for kind: la with source: raw only"),
         ("datasets.hearts.evaluation", {"stride": [8, 8]}, r"stride \[8, 8\] is for 3D"),
-        ("datasets.atria.evaluation", {"stride": [8, 8, 200]}, r"stride \[8, 8, 200\] must be 3 numbers"),
         ("methods.m3hl.options", {"mix_loss": False, "consistency_loss": False}, r"are all off; turn one on"),
         ("methods.m3hl.options", {"mask_ratio": 1.5}, r"options\.mask_ratio"),
         ("methods.m3hl.options", {"learning_rate": float("nan")}, r"options\.learning_rate"),

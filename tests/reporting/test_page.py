@@ -138,7 +138,7 @@ DAMAGES = {
         [b"", b"\x00\xff{,", b"iteration,loss\n1,x\n"],
     ),
     "run.json": ("run.json: ", [b"", b"\xff", b"[]", b'{"selection": null}', b'{"provenance": {"threads": "x"}}']),
-    "evaluation.json": ("evaluation.json: ", [b"{", b'{"seconds": "long"}']),
+    "evaluation.json": ("evaluation.json: ", [b"{", b'{"provenance": {"seconds": "long"}}']),
     "predictions.h5": ("predictions.h5: no readable label map", [b"", b"no HDF5"]),
 }
 
