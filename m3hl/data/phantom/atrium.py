@@ -80,7 +80,7 @@ def draw_scan(
     points = [p + 2.5 * smooth_noise(rng, shape, 12 / spacing) for p in points]
     patches = smooth_noise(rng, shape, 7 / spacing)
     blood = rng.uniform(0.5, 0.8)
-    muscle = blood - rng.uniform(0.15, 0.4)
+    muscle = blood - rng.uniform(0.22, 0.4)
     image = draw_neighbours(rng, points, atrium, (blood, muscle), patches, spacing)
 
     body = ellipsoid(points, tuple(atrium.center), tuple(atrium.radii))

@@ -46,8 +46,8 @@ def write_scan(folder: Path, config: PhantomConfig, number: int, size: tuple[int
     shape, spacing = (x, y, size[2]), VIEW / min(x, y)
     image, mask = draw_scan(scene, draw_atrium(body), shape, spacing)
     signal = np.clip(image, 0, None) ** body.uniform(0.8, 1.25)
-    signal *= shading(scanner, shape, scanner.uniform(0.15, 0.5))
-    scan = acquire(scanner, signal, 3 * (scanner.uniform(0.35, 0.8),), scanner.uniform(0.03, 0.09))
+    signal *= shading(scanner, shape, scanner.uniform(0.15, 0.4))
+    scan = acquire(scanner, signal, 3 * (scanner.uniform(0.35, 0.8),), scanner.uniform(0.03, 0.07))
     save(folder / "lgemri.nrrd", np.clip(scan * 150, 0, 255).round().astype(np.uint8), spacing)
     save(folder / "laendo.nrrd", np.where(mask, 255, 0).astype(np.uint8), spacing)
 
