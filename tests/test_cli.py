@@ -1,5 +1,6 @@
 """The command line as a program: what it says about itself, and where mistakes are written."""
 
+import logging
 import sys
 
 import pytest
@@ -18,7 +19,12 @@ def run(monkeypatch, capsys):
             cli.main()
         return end.value.code, *capsys.readouterr()
 
-    return program
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield program
+    logging.captureWarnings(False)
+    root.handlers[:] = handlers
+    root.setLevel(level)
 
 
 def test_help_lists_the_stages_in_their_order(run):

@@ -72,7 +72,7 @@ class Config(Model):
     def _resolvable(self) -> Self:
         for run in self.runs():
             self.dataset(run.dataset).require_path()
-        for dataset, method in {(r.dataset, r.method) for r in self.runs()}:
+        for dataset, method in dict.fromkeys((r.dataset, r.method) for r in self.runs()):
             settings, config = self.settings(Run(dataset, method, "all", 0)), self.dataset(dataset)
             check_stride(config.evaluation.stride or describe(config).stride, settings.crop)
         return self
@@ -149,10 +149,15 @@ def parse_config(values: object, where: str = "config") -> Config:
 
 def first_problem(error: ValidationError) -> str:
     """Return pydantic's first complaint as one line: where, what is wrong, and what was given."""
-    problem = error.errors()[0]
+    # An unknown key first: it is often a misspelt one that another complaint calls missing.
+    problem = min(error.errors(), key=lambda each: each["type"] != "extra_forbidden")
     where = ".".join(str(part) for part in problem["loc"])
     message = problem["msg"].removeprefix("Value error, ")
     if problem["type"] == "extra_forbidden":
         message = "there is no such key; check the spelling (config/README.md lists all)"
+    elif problem["type"] == "tuple_type":
+        message = f"must be a list; write [{problem['input']}]"
+    elif problem["type"] == "string_pattern_mismatch":
+        message = f"{problem['input']!r} cannot name a folder; use letters, digits, dots and dashes"
     more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
     return f"{where}: {message}{more}" if where else message + more

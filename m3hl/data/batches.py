@@ -106,13 +106,14 @@ def split_cases(store: Store, labeled: int | str) -> tuple[list[CaseInfo], list[
     The unlabeled cases' labels, where there are any, are never read.
 
     Raises:
-        UserError: there are not so many labeled groups, or no case is left unlabeled.
+        UserError: there are not so many labeled groups, or none.
     """
     order = store.labeled_order
     count = len(order) if labeled == "all" else int(labeled)
     if count > len(order):
         raise UserError(
-            f"{store.path}: {count} labeled asked for, but only {len(order)} training groups have labels"
+            f"{store.path}: {count} labeled asked for, but only {len(order)} training groups have labels; "
+            f"use at most {len(order)}, or all"
         )
     chosen = set(order[:count])
     cases = store.cases("train")

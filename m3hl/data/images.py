@@ -7,7 +7,7 @@ import numpy as np
 import SimpleITK as sitk
 
 from m3hl.data.case import Geometry
-from m3hl.data.nifti import check_whole
+from m3hl.data.nifti import check_nifti
 from m3hl.errors import UserError
 from m3hl.files import atomic
 
@@ -32,7 +32,7 @@ def read_volume(path: Path, dimensions: Literal[2, 3]) -> tuple[np.ndarray, Geom
         array = sitk.GetArrayFromImage(image)
     except RuntimeError as error:
         raise UserError(f"{path}: cannot read this image ({reason(error)}); get the file again") from error
-    check_whole(path, image)
+    check_nifti(path, image)
     if image.GetDimension() != 3 or image.GetNumberOfComponentsPerPixel() != 1:
         raise UserError(
             f"{path}: an image with {image.GetDimension()} axes and {image.GetNumberOfComponentsPerPixel()} "

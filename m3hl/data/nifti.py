@@ -1,37 +1,45 @@
-"""Is a NIfTI file whole? ITK reads a truncated one without a word and fills the rest with zeros."""
+"""What ITK does not say about a NIfTI file: it fills a truncated one with zeros, and turns NaN into 0."""
 
 import gzip
 import zlib
 from math import prod
 from pathlib import Path
 
+import numpy as np
 import SimpleITK as sitk
 
 from m3hl.errors import UserError
 
-BLOCK = 2**20
+FLOATS = {"16": "f4", "64": "f8"}
+"""NIfTI's codes of the data types that can hold NaN."""
 
 
-def check_whole(path: Path, image: sitk.Image) -> None:
-    """Raise `UserError` when a NIfTI file holds fewer bytes than its header promises; other formats pass.
+def check_nifti(path: Path, image: sitk.Image) -> None:
+    """Raise `UserError` for a NIfTI file that is shorter than its header promises or holds NaN or infinity.
 
     Args:
-        path: the file.
+        path: the file; those of other formats pass.
         image: what ITK read from it.
     """
     if not path.name.endswith((".nii", ".nii.gz")):
         return
-    needed = int(float(image.GetMetaData("vox_offset")))
-    needed += prod(image.GetSize()) * image.GetNumberOfComponentsPerPixel() * int(image.GetMetaData("bitpix")) // 8
+    start = int(float(image.GetMetaData("vox_offset")))
+    values = prod(image.GetSize()) * image.GetNumberOfComponentsPerPixel()
+    end = start + values * int(image.GetMetaData("bitpix")) // 8
+    content = unpacked(path)
+    if len(content) < end:
+        raise UserError(f"{path}: {len(content)} bytes, but its header promises {end}; get the file again")
+    if kind := FLOATS.get(image.GetMetaData("datatype")):
+        # The header begins with its own size, 348 or 540 bytes, and so tells the order of bytes.
+        order = "<" if int.from_bytes(content[:4], "little") < 2**16 else ">"
+        bad = values - np.count_nonzero(np.isfinite(np.frombuffer(content, order + kind, values, start)))
+        if bad:
+            raise UserError(f"{path}: {bad} voxels are NaN or infinite; mend or leave out the case")
+
+
+def unpacked(path: Path) -> bytes:
+    """Return a file's bytes, uncompressed and with the CRC compared; raises `UserError` where it is damaged."""
     try:
-        found = unpacked_size(path) if path.suffix == ".gz" else path.stat().st_size
+        return gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
     except (EOFError, gzip.BadGzipFile, zlib.error):
         raise UserError(f"{path}: the compressed file is truncated or damaged; get the file again") from None
-    if found < needed:
-        raise UserError(f"{path}: {found} bytes, but its header promises {needed}; get the file again")
-
-
-def unpacked_size(path: Path) -> int:
-    """Return how many bytes a gzip file holds, having compared its CRC on the way."""
-    with gzip.open(path) as file:
-        return sum(len(block) for block in iter(lambda: file.read(BLOCK), b""))

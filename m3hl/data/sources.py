@@ -65,16 +65,16 @@ def own_files(config: DatasetConfig) -> list[Path]:
     """Return the files that a user edits, so that an edit makes the list of files anew.
 
     These are a CSV and the images in it, or the split file in a data folder; the published files never change.
+
+    Raises:
+        UserError: a CSV is wrong or names a file that is not there.
     """
-    try:
-        if config.source == "folder":
-            cases = list_cases(config, Path())
-            paths = dict.fromkeys(path for case in cases for path in case.all_paths())
-        else:
-            paths = dict.fromkeys(own_split(config.path) if config.path else ())
-    except UserError:
-        return []  # the download will say it
-    return [path for path in paths if path.is_file()]
+    if config.source != "folder":
+        return list(own_split(config.path)) if config.path else []
+    table = config.require_path()
+    paths = list(dict.fromkeys(path for case in list_cases(config, table) for path in case.all_paths()))
+    require(paths, config, table)
+    return paths
 
 
 def require(paths: Iterable[Path], config: DatasetConfig, folder: Path) -> None:

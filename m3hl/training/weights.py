@@ -33,7 +33,7 @@ def load_tensors(path: Path, what: str) -> dict[str, Any]:
         value = torch.load(path, map_location="cpu", weights_only=True)
     except (OSError, RuntimeError, EOFError, ValueError, KeyError, UnpicklingError, BadZipFile) as error:
         reason = str(error).splitlines()[0][:120] if str(error) else type(error).__name__
-        raise UserError(f"{path}: this {what} is damaged or no {what} ({reason}); delete and remake it") from error
+        raise UserError(f"{path}: this {what} is damaged or no {what} ({reason}); make it again") from error
     if not isinstance(value, dict):
         raise UserError(f"{path}: this is no {what}; delete and remake it")
     return value

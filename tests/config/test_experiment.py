@@ -85,10 +85,11 @@ def test_text_and_file_are_the_same(tmp_path):
         ("methods.supervised.preset", "x", r"unknown preset 'x' of method supervised"),
         ("experiments.0.dataset", ["lungs"], r"unknown dataset 'lungs'; the config has hearts, atria"),
         ("experiments.0.method", ["bcp"], r"unknown method 'bcp'; the config has m3hl, supervised"),
+        ("experiments.0.labeled", 3, r"experiments\.0\.labeled: must be a list; write \[3\]"),
         ("experiments.0.labeled", [0], r"experiments\.0\.labeled"),
         ("experiments.0.seed", [-1], r"experiments\.0\.seed"),
         ("name", "../elsewhere", r"name"),
-        ("name", "a b", r"name"),
+        ("name", "a b", r"name: 'a b' cannot name a folder; use letters, digits, dots and dashes"),
         (
             "methods.m3hl.options",
             {"mask_patch_size": 60},

@@ -86,10 +86,11 @@ def test_cautions_follow_the_configuration():
     def cautions(**keys):
         return " ".join(la.describe(DatasetConfig(kind="la", path="x", **keys)).cautions)
 
-    assert "around the ground truth" in cautions(source="public", crop_around="center")
+    assert "around the ground truth" in cautions(source="public")
     assert "without a look at the label" in cautions(source="raw", crop_around="center")
     assert "last iteration" in cautions(source="raw")
-    assert "last iteration" not in cautions(source="raw", hold_out=4)
+    assert "last iteration" in cautions(source="raw", hold_out=4)
+    assert "last iteration" not in cautions(source="raw", hold_out=4, training={"selection": "val"})
     assert "synthetic" in cautions(source="phantom")
 
 
@@ -105,7 +106,7 @@ def test_custom_cases_come_from_the_csv(tmp_path):
     assert (a.group, a.images, a.label) == ("p1", (tmp_path / "i/a.nii",), tmp_path / "l/a.nii")
     assert (b.group, b.label, b.labeled) == ("b", None, False)
     assert (c.split, c.images) == ("test", (tmp_path / "../c.mha",))
-    (only,) = cases_of(tmp_path, "a,a.nii,l.nii,train", "case,image,label,split")
+    (only,) = cases_of(tmp_path, "a,a.nii,l.nii,test", "case,image,label,split")
     assert only.group == "a"
 
 
@@ -117,6 +118,7 @@ def test_custom_cases_come_from_the_csv(tmp_path):
         ("a,,l.nii,train,", "case a has no image"),
         ("a,a.nii,,test,", "test case a has no label"),
         ("a,a.nii,,val,", "val case a has no label"),
+        ("a,a.nii,l.nii,train,", "no case is in the split test, so nothing could be measured; move some there"),
         ("a/b,a.nii,l.nii,train,", "'a/b' cannot name a case"),
         ("..,a.nii,l.nii,train,", "cannot name a case"),
         (",a.nii,l.nii,train,", "'' cannot name a case"),

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
+from m3hl.data.checks import check_image
 from m3hl.data.images import read_pair, read_volume, write_label
 from m3hl.errors import UserError
 
@@ -97,6 +98,19 @@ def test_a_flipped_bit_in_a_compressed_nifti_is_found(tmp_path, rng):
     path.write_bytes(data)
     with pytest.raises(UserError, match=r"cannot read this image|damaged"):
         read_volume(path, 2)
+
+
+@pytest.mark.parametrize("ending", [".nii.gz", ".nii", ".nrrd"])
+@pytest.mark.parametrize("kind", [np.float32, np.float64])
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_nan_is_found_also_where_itk_hides_it(tmp_path, rng, ending, kind, value):
+    voxels = rng.random((3, 4, 5)).astype(kind)
+    path = write(tmp_path / f"i{ending}", voxels)
+    check_image(read_volume(path, 2)[0], "i")
+    voxels[1, 2, 3] = value
+    write(path, voxels)
+    with pytest.raises(UserError, match=r"1 voxels .*are NaN or infinite; mend or leave out the case"):
+        check_image(read_volume(path, 2)[0], "i")
 
 
 def test_what_is_no_volume_is_refused(tmp_path):

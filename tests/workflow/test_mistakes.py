@@ -45,6 +45,28 @@ def test_a_missing_folder_is_named(workspace, study):
     assert not list(workspace.results.glob("data/*.json"))
 
 
+@pytest.mark.parametrize(
+    ("rows", "line"),
+    [
+        (None, "cases.csv: there is no such list of cases; check the path"),
+        ("a,a.nii,a.nii,train\nb,b.nii,b.nii,test\n", "a.nii: there is no such file (and 1 more files)"),
+        ("a,a.nii,a.nii,train\n", "no case is in the split test"),
+    ],
+)
+def test_a_wrong_list_of_scans_is_one_line_before_anything_runs(workspace, study, rows, line):
+    study["datasets"] = {
+        "mine": {"kind": "custom", "source": "folder", "path": "cases.csv", "dimensions": 3, "classes": ["x"]},
+    }
+    study["experiments"][0].update(dataset=["mine"])
+    if rows:
+        (workspace.folder / "cases.csv").write_text("case,image,label,split\n" + rows)
+    done = workspace.snakemake(study=study)
+    assert done.returncode == 1
+    assert done.stdout.count(line) == 1
+    assert "Traceback" not in done.stdout
+    assert not workspace.results.exists()
+
+
 def test_without_the_image_one_line_says_what_to_do(workspace):
     if (ROOT / "containers" / "m3hl.sif").exists():
         pytest.skip("the image is built")

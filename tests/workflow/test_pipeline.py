@@ -44,7 +44,7 @@ def test_progress_is_shown(finished):
 
 
 def test_no_checkpoint_is_left_behind(finished):
-    assert not list(finished.results.rglob("last.pt"))
+    assert not list((finished.results / "work").rglob("*.pt"))
 
 
 def test_nothing_runs_a_second_time(finished):

@@ -21,6 +21,10 @@ from m3hl.errors import UserError
 
 try:
     STUDY = parse_config(config)
+    # Before any job: a file that is missing for a moment must not cost what has been computed from it.
+    OWN_FILES = {
+        run.dataset: own_files(STUDY.dataset(run.dataset)) for run in STUDY.runs()
+    }
 except UserError as error:
     raise WorkflowError(str(error)) from None
 if not STUDY.runs():

@@ -1,13 +1,12 @@
 rule download:
     input:
-        lambda w: own_files(STUDY.dataset(w.dataset)),
+        lambda w: OWN_FILES[w.dataset],
     output:
         files=f"{DATA}.json",
     log:
         RESULTS / "logs" / "data" / "{dataset}.download.log",
     benchmark:
         RESULTS / "benchmarks" / "data" / "{dataset}.download.tsv"
-    retries: 2
     threads: 1
     resources:
         mem_mb=2000,

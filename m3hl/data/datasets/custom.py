@@ -40,7 +40,7 @@ def folder_cases(table: Path) -> list[CaseFiles]:
 
     Raises:
         UserError: a case stands there twice, a group is in two splits, a name cannot name a file, an image
-            is not given, or a validation or test case has no label.
+            is not given, a validation or test case has no label, or there is no test case.
     """
     cases: list[CaseFiles] = []
     seen: dict[str, Split] = {}
@@ -69,4 +69,6 @@ def folder_cases(table: Path) -> list[CaseFiles]:
                 notes=(table,),
             )
         )
+    if "test" not in seen.values():
+        raise UserError(f"{table}: no case is in the split test, so nothing could be measured; move some there")
     return cases
