@@ -1,6 +1,8 @@
 """Numbers of the released code, and the small runs that networks, methods and inference are tested with."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +16,7 @@ from m3hl.config.run import RunSettings
 from m3hl.data.batches import Batch
 
 FIXTURES = Path(__file__).parent / "fixtures"
+UNPACK = Path(__file__).resolve().parents[2] / "shared" / "tools" / "unpack_data.py"
 LAYERS = {2: "unet_layers", 3: "vnet_layers"}
 IMAGES = {2: (7, (2, 1, 64, 64)), 3: (8, (2, 1, 48, 48, 48))}
 CLASSES = {2: ("right ventricle", "myocardium", "left ventricle"), 3: ("left atrium",)}
@@ -76,6 +79,18 @@ def dropout_off(network):
         if isinstance(module, nn.modules.dropout._DropoutNd):
             module.p = 0.0
     return network
+
+
+@pytest.fixture(scope="session")
+def unpack():
+    """Return a function that restores the real data sets in a folder (licences forbid to include them)."""
+    if not UNPACK.is_file():
+        pytest.skip("the real ACDC and LA are not beside the project")
+
+    def restore(folder, *arguments):
+        subprocess.run([sys.executable, UNPACK, folder, *arguments], check=True, capture_output=True)
+
+    return restore
 
 
 @pytest.fixture(scope="session")

@@ -14,11 +14,16 @@ def check_image(image: np.ndarray, where: str) -> None:
     """
     if image.ndim != 3 or 0 in image.shape:
         raise UserError(f"{where}: the image has shape {image.shape}, expected three axes; give a volume")
-    bad = image.size - np.count_nonzero(np.isfinite(image))
-    if bad:
-        raise UserError(f"{where}: {bad} voxels of the image are NaN or infinite; mend or leave out the case")
+    check_finite(image, where)
     if image.min() == image.max():
         raise UserError(f"{where}: every voxel of the image is {image.flat[0]}; get the file again")
+
+
+def check_finite(voxels: np.ndarray, where: str) -> None:
+    """Raise `UserError`, naming `where`, when any of the voxels is NaN or infinite."""
+    bad = voxels.size - np.count_nonzero(np.isfinite(voxels))
+    if bad:
+        raise UserError(f"{where}: {bad} voxels of the image are NaN or infinite; mend or leave out the case")
 
 
 def check_label(label: np.ndarray, shape: tuple[int, ...], values: tuple[int, ...], where: str) -> np.ndarray:

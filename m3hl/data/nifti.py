@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import SimpleITK as sitk
 
+from m3hl.data.checks import check_finite
 from m3hl.errors import UserError
 
 FLOATS = {"16": "f4", "64": "f8"}
@@ -32,9 +33,7 @@ def check_nifti(path: Path, image: sitk.Image) -> None:
     if kind := FLOATS.get(image.GetMetaData("datatype")):
         # The header begins with its own size, 348 or 540 bytes, and so tells the order of bytes.
         order = "<" if int.from_bytes(content[:4], "little") < 2**16 else ">"
-        bad = values - np.count_nonzero(np.isfinite(np.frombuffer(content, order + kind, values, start)))
-        if bad:
-            raise UserError(f"{path}: {bad} voxels are NaN or infinite; mend or leave out the case")
+        check_finite(np.frombuffer(content, order + kind, values, start), str(path))
 
 
 def unpacked(path: Path) -> bytes:

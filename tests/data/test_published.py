@@ -1,9 +1,5 @@
 """Raw and public trees lead to the same arrays, bit for bit, and both to the published digests."""
 
-import subprocess
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
 import SimpleITK as sitk
@@ -19,19 +15,15 @@ from m3hl.data.readers import read_public
 from m3hl.data.sources import obtain
 from m3hl.data.store import Store, digest
 
-SHARED = Path(__file__).resolve().parents[2].parent / "shared"
-UNPACK = SHARED / "tools" / "unpack_data.py"
-needs_data = pytest.mark.skipif(not UNPACK.is_file(), reason="shared/tools/unpack_data.py is not there")
-
 SPLIT = "group,split\npatient091,train\npatient003,train\npatient002,val\npatient001,test\n"
 """The patients whose files come first in the packs."""
 
 
 @pytest.fixture(scope="module")
-def public_tree(tmp_path_factory):
+def public_tree(unpack, tmp_path_factory):
     """Return a few complete patients of the public tree."""
     folder = tmp_path_factory.mktemp("public")
-    subprocess.run([sys.executable, UNPACK, folder, "acdc", "--limit", "24"], check=True, capture_output=True)
+    unpack(folder, "acdc", "--limit", "24")
     (folder / "ACDC" / "splits.csv").write_text(SPLIT)
     return folder / "ACDC"
 
@@ -68,7 +60,6 @@ def write_raw_tree(public_tree, folder):
             sitk.WriteImage(image, str(patient / f"{case.group}_frame{frame:02}{ending}.nii.gz"))
 
 
-@needs_data
 def test_raw_and_public_acdc_agree_to_the_bit(public_tree, tmp_path, caplog):
     raw_tree = tmp_path / "raw"
     raw_tree.mkdir()
@@ -88,7 +79,6 @@ def test_raw_and_public_acdc_agree_to_the_bit(public_tree, tmp_path, caplog):
                 assert digest(raw.label(ours.name)) == digest(public.label(ours.name))
 
 
-@needs_data
 def test_a_raw_file_that_differs_is_named_but_taken(public_tree, tmp_path, caplog):
     raw_tree = tmp_path / "raw"
     raw_tree.mkdir()

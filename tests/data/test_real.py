@@ -1,9 +1,5 @@
 """The real data sets, where they lie beside the project (licences forbid to include them)."""
 
-import subprocess
-import sys
-from pathlib import Path
-
 import pytest
 
 from m3hl.config.dataset import DatasetConfig
@@ -11,19 +7,15 @@ from m3hl.data.preprocess import preprocess
 from m3hl.data.sources import obtain
 from m3hl.data.store import Store
 
-UNPACK = Path(__file__).parents[3] / "shared" / "tools" / "unpack_data.py"
-pytestmark = [
-    pytest.mark.skipif(not UNPACK.is_file(), reason="the real ACDC and LA are not beside the project"),
-    pytest.mark.slow,
-]
+pytestmark = pytest.mark.slow
 LABELED = "patient099 patient038 patient050 patient100 patient058 patient021 patient049".split()  # noqa: SIM905
 
 
 @pytest.fixture(scope="module")
-def public(tmp_path_factory):
+def public(unpack, tmp_path_factory):
     """Return a folder with both public trees."""
     folder = tmp_path_factory.mktemp("public")
-    subprocess.run([sys.executable, UNPACK, folder], check=True, capture_output=True)
+    unpack(folder)
     return folder
 
 

@@ -1,9 +1,6 @@
 """The metrics against medpy, closed forms, and real labels."""
 
-import subprocess
-import sys
 from math import isnan, nan, sqrt
-from pathlib import Path
 
 import h5py
 import numpy as np
@@ -15,8 +12,6 @@ from medpy.metric import binary
 from scipy import ndimage
 
 from m3hl.evaluation.metrics import COLUMNS, ClassMetrics, measure, measure_masks
-
-UNPACK = Path(__file__).resolve().parents[3] / "shared" / "tools" / "unpack_data.py"
 
 
 def assert_equals_medpy(prediction, truth, spacing=None):
@@ -132,9 +127,8 @@ def test_shapes_must_agree():
         measure(np.zeros((2, 3)), np.zeros((3, 2)), ("a",))
 
 
-@pytest.mark.skipif(not UNPACK.is_file(), reason="the real LA is not beside the project")
-def test_equals_medpy_on_a_real_atrium(tmp_path):
-    subprocess.run([sys.executable, UNPACK, tmp_path, "la", "--limit", "1"], check=True, capture_output=True)
+def test_equals_medpy_on_a_real_atrium(unpack, tmp_path):
+    unpack(tmp_path, "la", "--limit", "1")
     with h5py.File(min(tmp_path.rglob("*.h5"))) as h5:
         truth = h5["label"][()] > 0
     prediction = np.roll(ndimage.binary_erosion(truth, iterations=2), 3, axis=0)

@@ -22,12 +22,11 @@ from m3hl.errors import UserError
 try:
     STUDY = parse_config(config)
     # Before any job: a file that is missing for a moment must not cost what has been computed from it.
-    OWN_FILES = {
-        run.dataset: own_files(STUDY.dataset(run.dataset)) for run in STUDY.runs()
-    }
+    DATASETS = sorted({run.dataset for run in STUDY.runs()})
+    OWN_FILES = {name: own_files(STUDY.dataset(name)) for name in DATASETS}
 except UserError as error:
     raise WorkflowError(str(error)) from None
-if not STUDY.runs():
+if not DATASETS:
     raise WorkflowError(
         "config: there are no experiments, so there is nothing to run; add a block"
     )

@@ -1,6 +1,6 @@
 rule report:
     input:
-        expand(f"{DATA}.h5", dataset=sorted({run.dataset for run in STUDY.runs()})),
+        expand(f"{DATA}.h5", dataset=DATASETS),
         every(
             "run.json",
             "history.csv",

@@ -1,0 +1,35 @@
+"""The command line as a program: what it says about itself, and where mistakes are written."""
+
+import pytest
+
+from m3hl import __version__, cli
+from m3hl.errors import UserError
+
+
+def test_help_lists_the_stages_in_their_order(program):
+    code, out, _ = program("--help")
+    places = [out.index(f"  {stage} ") for stage in cli.STAGES]
+    assert code == 0
+    assert places == sorted(places)
+
+
+def test_version(program):
+    assert program("--version") == (0, f"m3hl, version {__version__}\n", "")
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "said"),
+    [
+        (UserError("x: missing; get it"), 1, "m3hl: error: x: missing; get it\n"),
+        (ZeroDivisionError("oops"), 70, "ZeroDivisionError: oops\n"),
+    ],
+)
+def test_errors_stand_in_the_log_too(program, monkeypatch, tmp_path, error, code, said):
+    def fail(*_):
+        raise error
+
+    monkeypatch.setattr("m3hl.commands.doctor.examine", fail)
+    assert program("--log", tmp_path / "a" / "log", "doctor")[0] == code
+    log = (tmp_path / "a" / "log").read_text()
+    assert log.endswith(said)
+    assert ("Traceback" in log) == (code == 70)
