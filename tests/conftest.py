@@ -54,10 +54,10 @@ class Reference:
                 parameter.copy_(values)
         return dropout_off(network)
 
-    def network(self, dimensions, seed=1):
-        """Return the U-Net or V-Net with the reference weights of `seed`, without dropout, in eval mode."""
+    def network(self, dimensions):
+        """Return the U-Net or V-Net with the reference weights, without dropout, in eval mode."""
         network = nets.build(dimensions, len(CLASSES[dimensions]) + 1, channels=16)
-        return self.fill(network, dimensions, seed).eval()
+        return self.fill(network, dimensions, self.facts["seed"]).eval()
 
     def image(self, dimensions):
         """Return the images that the networks were applied to."""
@@ -68,8 +68,8 @@ class Reference:
     def check(self, name, actual, rtol=1e-4):
         """Assert that an array is the reference's, to `rtol` of each value or of their standard deviation."""
         actual, expected = np.asarray(actual), self.arrays[name]
-        if name in self.facts["every"]:
-            actual = actual.ravel()[:: self.facts["every"][name]]
+        if every := self.facts.get("every", {}).get(name):
+            actual = actual.ravel()[::every]
         np.testing.assert_allclose(actual, expected, rtol=rtol, atol=rtol * expected.std())
 
 

@@ -45,6 +45,9 @@ class TrainingConfig(Model):
     selection: Literal["val", "last", "test"] | None = None
     """Which weights are evaluated: best on the validation split, those of the last iteration, or best on the
     test split (what others did on LA; every number made so is marked)."""
+    deterministic: bool | None = None
+    """Whether CUDA uses only algorithms that give the same bits every time, which costs time (default: no).
+    A CPU always does, with the same number of threads."""
 
 
 class EvaluationConfig(Model):

@@ -39,6 +39,8 @@ class RunSettings(Model):
     selection: Literal["val", "last", "test"]
     largest_component: bool = False
     """Whether validation keeps only the largest component of a class, as the final evaluation does."""
+    deterministic: bool = False
+    """Whether CUDA uses only algorithms that give the same bits every time."""
     labeled: PositiveInt | Literal["all"]
     """Labeled patients (or scans), the first so many of the data set's labeled order."""
     seed: int

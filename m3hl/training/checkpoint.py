@@ -12,7 +12,7 @@ from m3hl.training.weights import load_tensors, save_tensors
 
 log = logging.getLogger(__name__)
 
-FORMAT, VERSION = "m3hl-checkpoint", 1
+FORMAT, VERSION = "m3hl-checkpoint", 2
 IDENTITY = "identity.json"
 
 
@@ -24,17 +24,24 @@ class Checkpoints:
     Args:
         work: where the folder lies; not a declared output, as Snakemake deletes those before a job starts.
         identity: what the run is (settings, data and code, plain values); another run's checkpoint is refused.
+        arithmetic: what the last bits depend on (device, threads); a change is warned of.
     """
 
-    def __init__(self, work: Path, identity: dict[str, Any]) -> None:
+    def __init__(self, work: Path, identity: dict[str, Any], arithmetic: dict[str, Any]) -> None:
         self.folder = work / sha256_json(identity)[:12]
         make_folder(self.folder)
         self.last, self.previous = self.folder / "last.pt", self.folder / "previous.pt"
-        self.identity = identity
+        self.identity, self.arithmetic = identity, arithmetic
 
     def save(self, state: dict[str, Any]) -> None:
         """Write `state` and the state of torch's random generators; the last checkpoint becomes the previous."""
-        value = {"format": FORMAT, "version": VERSION, "identity": self.identity, "random": random_state()} | state
+        value = {
+            "format": FORMAT,
+            "version": VERSION,
+            "identity": self.identity,
+            "arithmetic": self.arithmetic,
+            "random": random_state(),
+        } | state
         write_json(self.folder / IDENTITY, self.identity)
         if self.last.exists():
             self.last.replace(self.previous)
@@ -59,6 +66,8 @@ class Checkpoints:
                 log.warning("warning: %s; going on from an older one, or anew", error)
                 continue
             self._require_same_run(path, value["identity"])
+            if keys := differing(self.arithmetic, value["arithmetic"]):
+                log.warning("warning: %s was written with other %s: the last bits may differ", path, keys)
             restore_random_state(value["random"])
             return value
         self._mention_others()
@@ -66,8 +75,9 @@ class Checkpoints:
 
     def discard(self) -> None:
         """Delete the checkpoints of a run whose results are written: made again, it is computed again."""
-        for name in (self.last, self.previous, self.folder / IDENTITY):
-            name.unlink(missing_ok=True)
+        # A process that was killed while it wrote leaves a part behind.
+        for path in (self.last, self.previous, self.folder / IDENTITY, *self.folder.glob(".*.part")):
+            path.unlink(missing_ok=True)
 
     def _require_same_run(self, path: Path, found: dict[str, Any]) -> None:
         if keys := differing(self.identity, found):

@@ -1,5 +1,6 @@
 """Where a network is computed."""
 
+import os
 from typing import Any
 
 import torch
@@ -21,6 +22,20 @@ def choose_device(name: str, threads: int | None) -> torch.device:
             "no CUDA device is visible; use --device cpu, or give the container the GPU (apptainer --nv)"
         )
     return torch.device("cuda" if name != "cpu" and available else "cpu")
+
+
+def use_deterministic_algorithms() -> None:
+    """Let CUDA use only algorithms that give the same bits every time; an operation that has none is an error."""
+    # cuBLAS reads this when its first handle is made, which is after the program's start.
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    torch.use_deterministic_algorithms(True)
+    torch.backends.cudnn.benchmark = False
+
+
+def arithmetic(device: torch.device) -> dict[str, Any]:
+    """Return what the last bits of a sum depend on, besides the numbers."""
+    name = "cpu" if device.type == "cpu" else torch.cuda.get_device_name(device)
+    return {"device": name, "threads": torch.get_num_threads(), "torch": str(torch.__version__)}
 
 
 def describe_device(device: torch.device) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """Training, from the first iteration or from a checkpoint to the last."""
 
+import logging
 import math
 import time
 from dataclasses import dataclass
@@ -20,9 +21,12 @@ from m3hl.files import sha256_file
 from m3hl.methods.method import Method
 from m3hl.progress import Progress
 from m3hl.training.checkpoint import Checkpoints
+from m3hl.training.device import arithmetic, use_deterministic_algorithms
 from m3hl.training.history import History
 from m3hl.training.selection import Selection
 from m3hl.training.validation import Validation
+
+log = logging.getLogger(__name__)
 
 ROWS_PER_VALIDATION = 5
 """Rows of the learning curve from one validation to the next."""
@@ -85,17 +89,20 @@ def train(
         UserError: the store does not fit the settings, the checkpoint belongs to another run, or the loss is
             not finite.
     """
+    if settings.deterministic and device.type == "cuda":
+        use_deterministic_algorithms()
     torch.manual_seed(settings.seed)
     method = methods.build(settings).to(device, memory_format=MEMORY_FORMAT[settings.dimensions]).train()
     batches = Batches.load(store, settings, device, unlabeled=method.unlabeled_batch > 0)
     validation = Validation.load(store, settings, device)
     optimizer, selection = sgd(method, settings.options), Selection(settings.selection)
     identity = {"settings": settings.model_dump(mode="json"), "store": sha256_file(store.path), "code": code}
-    checkpoints = Checkpoints(work, identity)
+    checkpoints = Checkpoints(work, identity, arithmetic(device))
     training = Training(method, optimizer, History(), selection, checkpoints, facts(batches, method))
     if state := checkpoints.load():
         training.load_state_dict(state)
 
+    log.info("%s  %s", label, start_line(training))
     progress = Progress(label, settings.iterations, done=training.iteration)
     begun = time.monotonic() - training.seconds
     with SummaryWriter(str(checkpoints.folder / "tensorboard"), purge_step=training.iteration + 1) as board:
@@ -118,6 +125,16 @@ def train(
                 checkpoints.save(training.state_dict())
             progress.update(training.iteration, training.history.summary())
     return training
+
+
+def start_line(training: Training) -> str:
+    """Return what a run works on and with, and from where it goes on."""
+    counts, machine = training.facts["counts"], training.checkpoints.arithmetic
+    return (
+        f"{counts['labeled_samples']} labeled and {counts['unlabeled_samples']} unlabeled samples, "
+        f"{machine['device']}, threads {machine['threads']}"
+        + (f", going on from iteration {training.iteration}" if training.iteration else "")
+    )
 
 
 def step(method: Method, optimizer: torch.optim.Optimizer, batch: Batch, rate: float) -> dict[str, Tensor]:

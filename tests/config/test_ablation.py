@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from m3hl.config.experiment import load_config
+from m3hl.config.methods import m3hl
 
 PATH = Path(__file__).parents[2] / "config" / "ablation.yaml"
 
@@ -35,24 +36,29 @@ def test_figure_4_is_a_grid(options):
         assert (found["mask_patch_size"], found["mask_ratio"]) == (patch, ratio)
 
 
-def test_the_ladder_leads_from_paper_to_released(options):
-    names = [
-        "step-0",
-        "step-1-learning-rate",
-        "step-2-mask-sides",
-        "step-3-weights",
-        "step-4-mean",
-        "step-5-low-features",
-    ]
-    steps = [options("acdc", name) for name in names]
+KEYS = {
+    "learning-rate": {"learning_rate"},
+    "decay": {"learning_rate_decay_every"},
+    "mask-sides": {"mask_keeps"},
+    "weights": {"labeled_weight", "unlabeled_weight"},
+    "mean": {"reduction"},
+    "low-features": {"low_features"},
+    "high-features": {"high_features"},
+}
+LADDERS = {
+    "acdc": ["learning-rate", "mask-sides", "weights", "mean", "low-features"],
+    "la": ["learning-rate", "decay", "mask-sides", "weights", "mean", "low-features", "high-features"],
+}
+
+
+@pytest.mark.parametrize(("dataset", "prefix", "dimensions"), [("acdc", "", 2), ("la", "la-", 3)])
+def test_the_ladder_leads_from_paper_to_released(options, dataset, prefix, dimensions):
+    names = [f"{prefix}step-{n}-{what}" for n, what in enumerate(LADDERS[dataset], start=1)]
+    steps = [options(dataset, name) for name in ("step-0", *names)]
     changes = [{key for key in a if a[key] != b[key]} for a, b in pairwise(steps)]
-    assert changes == [
-        {"learning_rate"},
-        {"mask_keeps"},
-        {"labeled_weight", "unlabeled_weight"},
-        {"reduction"},
-        {"low_features"},
-    ]
+    assert changes == [KEYS[what] for what in LADDERS[dataset]]
+    for step, preset in ((steps[0], "paper"), (steps[-1], "released")):
+        assert step == m3hl.Options(**m3hl.preset(preset, dimensions)).model_dump()
 
 
 def test_the_control_does_not_mix(options):

@@ -142,6 +142,17 @@ def test_without_mix_the_streams_are_pure(make_constant):
     assert torch.equal(second, batch.unlabeled_images[2:])
 
 
+@pytest.mark.parametrize("keeps", ["labeled", "unlabeled"])
+def test_without_mix_some_stream_must_show_labeled_images(keeps, make_settings):
+    options = {"mix": False, "mask_keeps": (keeps, "unlabeled")}
+    if keeps == "labeled":
+        assert make_settings(2, **options)
+    else:
+        with pytest.raises(ValueError, match=r"that is no labeled image; set mask_keeps: \[labeled, unlabeled\]"):
+            make_settings(2, **options)
+        assert make_settings(2, **options, supervised_loss=True)
+
+
 def test_size_and_ratio_of_the_mask_are_those_of_the_options(make_settings, make_batch):
     run = make_settings(2, crop=(32, 64), pairs=3, mask_patch_size=(8, 16), mask_ratio=0.3)
     mask = methods.build(run).draw_mask(make_batch(run))

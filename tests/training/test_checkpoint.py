@@ -8,7 +8,7 @@ from m3hl.training.checkpoint import Checkpoints, differing
 
 @pytest.fixture
 def checkpoints(tmp_path):
-    return Checkpoints(tmp_path, {"settings": {"seed": 1}, "code": "x"})
+    return Checkpoints(tmp_path, {"settings": {"seed": 1}, "code": "x"}, {"threads": 1})
 
 
 def test_the_newest_is_loaded_and_the_one_before_is_kept(checkpoints):
@@ -39,17 +39,27 @@ def test_random_numbers_go_on_where_they_were(checkpoints):
 
 def test_the_folder_is_named_by_what_the_run_is(tmp_path):
     folders = {
-        Checkpoints(tmp_path, identity).folder
+        Checkpoints(tmp_path, identity, {}).folder
         for identity in ({"a": 1, "b": 2}, {"b": 2, "a": 1}, {"a": 1, "b": 3}, {"a": 1})
     }
     assert len(folders) == 3
     assert {folder.parent for folder in folders} == {tmp_path}
 
 
+def test_another_number_of_threads_is_warned_of(checkpoints, tmp_path, caplog):
+    checkpoints.save({"number": 1})
+    assert checkpoints.load()["number"] == 1
+    assert not caplog.records
+    assert Checkpoints(tmp_path, checkpoints.identity, {"threads": 2}).load()["number"] == 1
+    (warning,) = caplog.messages
+    assert warning == f"warning: {checkpoints.last} was written with other threads: the last bits may differ"
+
+
 def test_discarded_checkpoints_are_gone(checkpoints):
     checkpoints.discard()
     checkpoints.save({})
     checkpoints.save({})
+    (checkpoints.folder / ".last.pt.123.part").write_text("half")
     checkpoints.discard()
     assert checkpoints.load() is None
     assert not list(checkpoints.folder.iterdir())

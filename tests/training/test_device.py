@@ -1,10 +1,12 @@
 """Where a network is computed, with and without a GPU."""
 
+import os
+
 import pytest
 import torch
 
 from m3hl.errors import UserError
-from m3hl.training.device import choose_device, describe_device
+from m3hl.training.device import choose_device, describe_device, use_deterministic_algorithms
 
 
 @pytest.mark.parametrize(
@@ -29,3 +31,17 @@ def test_threads_are_limited_and_recorded():
         assert describe_device(device) == {"device": "cpu", "threads": 3}
     finally:
         torch.set_num_threads(before)
+
+
+def test_deterministic_algorithms_are_demanded_of_cuda(monkeypatch):
+    monkeypatch.setenv("CUBLAS_WORKSPACE_CONFIG", "restored by monkeypatch")
+    monkeypatch.delenv("CUBLAS_WORKSPACE_CONFIG")
+    monkeypatch.setattr(torch.backends.cudnn, "benchmark", True)
+    try:
+        use_deterministic_algorithms()
+        assert torch.are_deterministic_algorithms_enabled()
+        assert not torch.is_deterministic_algorithms_warn_only_enabled()
+        assert not torch.backends.cudnn.benchmark
+        assert os.environ["CUBLAS_WORKSPACE_CONFIG"] == ":4096:8"
+    finally:
+        torch.use_deterministic_algorithms(False)

@@ -19,11 +19,21 @@ from m3hl.config.experiment import parse_config
 from m3hl.data.sources import own_files
 from m3hl.errors import UserError
 
+
+@cache
+def listed(dataset):
+    """Return the files of a user's own that a data set is made of."""
+    return own_files(STUDY.dataset(dataset))
+
+
 try:
     STUDY = parse_config(config)
     # Before any job: a file that is missing for a moment must not cost what has been computed from it.
     DATASETS = sorted({run.dataset for run in STUDY.runs()})
-    OWN_FILES = {name: own_files(STUDY.dataset(name)) for name in DATASETS}
+    # A job's process need not see the scans of other data sets.
+    if workflow.is_main_process:
+        for name in DATASETS:
+            listed(name)
 except UserError as error:
     raise WorkflowError(str(error)) from None
 if not DATASETS:

@@ -1,6 +1,6 @@
 rule download:
     input:
-        lambda w: OWN_FILES[w.dataset],
+        lambda w: listed(w.dataset),
     output:
         files=f"{DATA}.json",
     log:

@@ -63,9 +63,14 @@ class Options(OptimizerOptions):
         return (size,) * len(crop) if isinstance(size, int) else size
 
     def check(self, crop: tuple[int, ...]) -> None:
-        """Raise `ValueError` for a crop that cannot be masked or pooled, and where no loss is left."""
+        """Raise `ValueError` for a crop that cannot be masked or pooled, and where nothing is left to learn."""
         if not (self.mix_loss or self.consistency_loss or self.supervised_loss):
             raise ValueError("mix_loss, consistency_loss and supervised_loss are all off; turn one on")
+        if not self.mix and "labeled" not in self.mask_keeps and not self.supervised_loss:
+            raise ValueError(
+                "mix: false shows only what mask_keeps names, and that is no labeled image; "
+                "set mask_keeps: [labeled, unlabeled]"
+            )
         patch = self.mask_patch(crop)
         if len(patch) != len(crop) or any(n % p for n, p in zip(crop, patch, strict=True)):
             raise ValueError(f"crop {list(crop)} must be a multiple of mask_patch_size {list(patch)} on each axis")

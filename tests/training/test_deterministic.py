@@ -1,0 +1,39 @@
+"""On a GPU, `deterministic: true` gives the same bits every time, also after an interruption."""
+
+import pytest
+import torch
+
+from m3hl.data.store import Store
+from m3hl.training import loop
+
+pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device")
+
+
+class Stopped(Exception):
+    """The power went out."""
+
+
+@pytest.mark.parametrize("dimensions", [2, 3])
+def test_the_same_bits_on_cuda(make_settings, make_store, bits, monkeypatch, tmp_path, dimensions):
+    settings = make_settings(dimensions, method="m3hl", channels=16, iterations=20, deterministic=True)
+
+    def train(work):
+        with Store(make_store(dimensions)) as store:
+            return loop.train(settings, store, label="test", work=work, device=torch.device("cuda"), code="code")
+
+    expected = bits(train(tmp_path / "one"))
+    assert bits(train(tmp_path / "two")) == expected
+
+    steps, step = [], loop.step
+
+    def fails_at_the_tenth(*arguments):
+        steps.append(1)
+        if len(steps) == 10:
+            raise Stopped
+        return step(*arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(loop, "step", fails_at_the_tenth)
+        with pytest.raises(Stopped):
+            train(tmp_path / "three")
+    assert bits(train(tmp_path / "three")) == expected
