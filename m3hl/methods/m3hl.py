@@ -1,7 +1,6 @@
 """M³HL: mutual mask mix with high-low level feature consistency (Liu et al., MICCAI 2025)."""
 
 import copy
-from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
@@ -85,12 +84,7 @@ class Method(method.Method):
         self, name: str, student: list[nets.Output], teacher: list[nets.Output]
     ) -> tuple[list[Tensor], list[Tensor]]:
         """Return the features called `name` of the mixed and of the unlabeled streams."""
-        read: Callable[[nets.Output], Tensor]
-        if name == "pooled_bottleneck":
-            read = lambda out: pooled(out.bottleneck)  # noqa: E731
-        else:
-            read = lambda out: getattr(out, name)  # noqa: E731
-        return [read(out) for out in student], [read(out) for out in teacher]
+        return [feature(name, out) for out in student], [feature(name, out) for out in teacher]
 
     def after_step(self) -> None:
         """Let the teacher follow the student."""
@@ -99,3 +93,8 @@ class Method(method.Method):
     def networks(self) -> dict[str, nn.Module]:
         """Return student and teacher."""
         return {"student": self.student, "teacher": self.teacher}
+
+
+def feature(name: str, output: nets.Output) -> Tensor:
+    """Return the features of one forward pass that a knob names."""
+    return pooled(output.bottleneck) if name == "pooled_bottleneck" else getattr(output, name)

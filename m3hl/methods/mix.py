@@ -4,6 +4,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from m3hl.config.methods.m3hl import masked_cells
+
 
 def draw_masks(
     rng: np.random.Generator, count: int, crop: tuple[int, ...], patch: tuple[int, ...], ratio: float
@@ -20,7 +22,7 @@ def draw_masks(
     grid = [n // p for n, p in zip(crop, patch, strict=True)]
     cells = int(np.prod(grid))
     order = rng.random((count, cells)).argsort(axis=1)
-    mask = torch.from_numpy((order >= int(ratio * cells)).astype(np.float32)).view(count, *grid)
+    mask = torch.from_numpy((order >= masked_cells(ratio, cells)).astype(np.float32)).view(count, *grid)
     for axis, p in enumerate(patch, start=1):
         mask = mask.repeat_interleave(p, dim=axis)
     return mask

@@ -8,7 +8,7 @@ import torch
 
 from m3hl.errors import UserError
 from m3hl.files import make_folder, read_json, sha256_json, write_json
-from m3hl.training.weights import load_tensors, save_tensors
+from m3hl.training.tensors import load_tensors, save_tensors
 
 log = logging.getLogger(__name__)
 
@@ -30,7 +30,9 @@ class Checkpoints:
     def __init__(self, work: Path, identity: dict[str, Any], arithmetic: dict[str, Any]) -> None:
         self.folder = work / sha256_json(identity)[:12]
         make_folder(self.folder)
-        self.last, self.previous = self.folder / "last.pt", self.folder / "previous.pt"
+        self.new, self.last, self.previous, self.damaged = (
+            self.folder / f"{name}.pt" for name in ("new", "last", "previous", "damaged")
+        )
         self.identity, self.arithmetic = identity, arithmetic
 
     def save(self, state: dict[str, Any]) -> None:
@@ -42,15 +44,18 @@ class Checkpoints:
             "arithmetic": self.arithmetic,
             "random": random_state(),
         } | state
-        write_json(self.folder / IDENTITY, self.identity)
+        if not (self.folder / IDENTITY).exists():
+            write_json(self.folder / IDENTITY, self.identity)
+        # The new one is whole before the last one moves: at every moment there is one to go on from.
+        save_tensors(self.new, value)
         if self.last.exists():
             self.last.replace(self.previous)
-        save_tensors(self.last, value)
+        self.new.replace(self.last)
 
     def load(self) -> dict[str, Any] | None:
         """Return the newest whole state and restore torch's random generators; None where there is none.
 
-        A damaged newest checkpoint is passed over with a warning.
+        A damaged newest checkpoint is put aside with a warning.
 
         Raises:
             UserError: a checkpoint belongs to a run with other settings; the message names the keys.
@@ -64,6 +69,8 @@ class Checkpoints:
                     raise UserError(f"{path}: this is no checkpoint of this version of m3hl")
             except UserError as error:
                 log.warning("warning: %s; going on from an older one, or anew", error)
+                # Else the next save would make it the previous one, in place of a whole one.
+                path.replace(self.damaged)
                 continue
             self._require_same_run(path, value["identity"])
             if keys := differing(self.arithmetic, value["arithmetic"]):
@@ -76,7 +83,7 @@ class Checkpoints:
     def discard(self) -> None:
         """Delete the checkpoints of a run whose results are written: made again, it is computed again."""
         # A process that was killed while it wrote leaves a part behind.
-        for path in (self.last, self.previous, self.folder / IDENTITY, *self.folder.glob(".*.part")):
+        for path in (*self.folder.glob("*.pt"), *self.folder.glob(".*.part"), self.folder / IDENTITY):
             path.unlink(missing_ok=True)
 
     def _require_same_run(self, path: Path, found: dict[str, Any]) -> None:
@@ -87,7 +94,11 @@ class Checkpoints:
 
     def _mention_others(self) -> None:
         for path in sorted(self.folder.parent.glob(f"*/{IDENTITY}")):
-            if keys := differing(self.identity, read_json(path, "identity of a run")):
+            try:
+                keys = differing(self.identity, read_json(path, "identity of a run"))
+            except UserError as error:
+                keys = f"settings ({error})"
+            if keys:
                 log.info("%s: not taken up, it is of a run with other %s; starting anew", path.parent, keys)
 
 

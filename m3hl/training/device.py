@@ -9,7 +9,7 @@ from m3hl.errors import UserError
 
 
 def choose_device(name: str, threads: int | None) -> torch.device:
-    """Return the device for "auto", "cpu" or "cuda", and limit the CPU threads.
+    """Return the device for "auto" (CUDA where there is one), "cpu" or "cuda", and limit the CPU threads.
 
     Raises:
         UserError: CUDA is asked for and there is none.
@@ -19,13 +19,16 @@ def choose_device(name: str, threads: int | None) -> torch.device:
     available = torch.cuda.is_available()
     if name == "cuda" and not available:
         raise UserError(
-            "no CUDA device is visible; use --device cpu, or give the container the GPU (apptainer --nv)"
+            "no CUDA device is visible; give the container the GPU (--apptainer-args=--nv), or allow the CPU: "
+            "device: auto in the configuration, or --device cpu"
         )
     return torch.device("cuda" if name != "cpu" and available else "cpu")
 
 
-def use_deterministic_algorithms() -> None:
-    """Let CUDA use only algorithms that give the same bits every time; an operation that has none is an error."""
+def use_deterministic_algorithms(device: torch.device) -> None:
+    """Let CUDA use only algorithms that give the same bits every time, as a CPU always does."""
+    if device.type == "cpu":
+        return
     # cuBLAS reads this when its first handle is made, which is after the program's start.
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.use_deterministic_algorithms(True)
@@ -34,7 +37,8 @@ def use_deterministic_algorithms() -> None:
 
 def arithmetic(device: torch.device) -> dict[str, Any]:
     """Return what the last bits of a sum depend on, besides the numbers."""
-    name = "cpu" if device.type == "cpu" else torch.cuda.get_device_name(device)
+    cpu = f"CPU with {torch.backends.cpu.get_cpu_capability()}"
+    name = cpu if device.type == "cpu" else torch.cuda.get_device_name(device)
     return {"device": name, "threads": torch.get_num_threads(), "torch": str(torch.__version__)}
 
 

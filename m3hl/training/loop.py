@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils.tensorboard import SummaryWriter
 
 from m3hl import methods
@@ -89,8 +89,8 @@ def train(
         UserError: the store does not fit the settings, the checkpoint belongs to another run, or the loss is
             not finite.
     """
-    if settings.deterministic and device.type == "cuda":
-        use_deterministic_algorithms()
+    if settings.deterministic:
+        use_deterministic_algorithms(device)
     torch.manual_seed(settings.seed)
     method = methods.build(settings).to(device, memory_format=MEMORY_FORMAT[settings.dimensions]).train()
     batches = Batches.load(store, settings, device, unlabeled=method.unlabeled_batch > 0)
@@ -116,7 +116,7 @@ def train(
             if validates or training.iteration % max(1, settings.validate_every // ROWS_PER_VALIDATION) == 0:
                 scores = validation(method.networks()) if validates else {}
                 row = training.history.close_row(training.iteration, rate, scores)
-                require_finite(row, checkpoints)
+                require_finite(row, method.student, checkpoints)
                 for name, value in row.items():
                     board.add_scalar(name, value, training.iteration)
             if validates:
@@ -177,10 +177,12 @@ def is_due(iteration: int, every: int, total: int) -> bool:
     return iteration % every == 0 or iteration == total
 
 
-def require_finite(row: dict[str, Any], checkpoints: Checkpoints) -> None:
-    """Stop a run whose loss is NaN or infinite; its last good checkpoint stays."""
-    if not math.isfinite(row["loss"]):
+def require_finite(row: dict[str, Any], student: nn.Module, checkpoints: Checkpoints) -> None:
+    """Stop a run whose loss or weights are NaN or infinite; its last good checkpoint stays."""
+    finite = all(bool(parameter.isfinite().all()) for parameter in student.parameters())
+    if not math.isfinite(row["loss"]) or not finite:
+        kept = f" ({checkpoints.last} holds the last good state)" if checkpoints.last.exists() else ""
+        what = f"the loss is {row['loss']}" if finite else "weights are not finite"
         raise UserError(
-            f"the loss is {row['loss']} at iteration {row['iteration']}; lower the learning rate or check the "
-            f"images ({checkpoints.last} holds the last good state)"
+            f"{what} at iteration {row['iteration']}; lower the learning rate or check the images{kept}"
         )

@@ -2,41 +2,17 @@
 
 import json
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import Any, Self
-from zipfile import BadZipFile
 
-import torch
 from torch import Tensor, nn
 
 from m3hl import nets
 from m3hl.config.dataset import DatasetConfig
 from m3hl.config.run import RunSettings
 from m3hl.errors import UserError
-from m3hl.files import atomic
+from m3hl.training.tensors import load_tensors, save_tensors
 
 FORMAT, VERSION = "m3hl-weights", 1
-
-
-def save_tensors(path: Path, value: dict[str, Any]) -> None:
-    """Write tensors and plain values to `path` atomically; the same values give the same bytes."""
-    # Given a path, torch would write the temporary file's name into the file.
-    with atomic(path) as part, part.open("wb") as file:
-        torch.save(value, file)
-
-
-def load_tensors(path: Path, what: str) -> dict[str, Any]:
-    """Read tensors and plain values, never code; a missing or damaged file is a `UserError`."""
-    if not Path(path).is_file():
-        raise UserError(f"{path}: there is no such {what}; train the run first, or check the path")
-    try:
-        value = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, EOFError, ValueError, KeyError, UnpicklingError, BadZipFile) as error:
-        reason = str(error).splitlines()[0][:120] if str(error) else type(error).__name__
-        raise UserError(f"{path}: this {what} is damaged or no {what} ({reason}); make it again") from error
-    if not isinstance(value, dict):
-        raise UserError(f"{path}: this is no {what}; delete and remake it")
-    return value
 
 
 class Weights:

@@ -1,6 +1,7 @@
 """Twenty kills at random moments: every run still ends with the bits of one that never stopped."""
 
 import multiprocessing
+import random
 import signal
 import sys
 import time
@@ -35,6 +36,14 @@ def start():
     return run
 
 
+def ended(process, seconds):
+    """Return whether a process has ended by itself after so many seconds; if not, it is killed."""
+    process.join(seconds)
+    process.kill()
+    process.join()
+    return process.exitcode != -signal.SIGKILL
+
+
 @pytest.mark.slow
 def test_killed_at_random_moments(start, study, tmp_path):
     dataset = study.values["datasets"]["d"]
@@ -53,16 +62,17 @@ def test_killed_at_random_moments(start, study, tmp_path):
     expected = digests(tmp_path / "whole")
     assert digests(tmp_path / "first") == expected
 
-    rng, kills, runs = np.random.default_rng(), 0, 0
+    seed = random.SystemRandom().getrandbits(32)
+    print(f"moments drawn with seed {seed}")
+    rng, kills, resumed, runs = np.random.default_rng(seed), 0, 0, 0
     while kills < KILLS:
         folder = tmp_path / f"run{runs}"
         process, runs = start(command(folder)), runs + 1
-        while process.join(rng.uniform(0, duration / 2)) is None and process.exitcode is None:
-            process.kill()
-            process.join()
-            assert process.exitcode == -signal.SIGKILL
+        while not ended(process, rng.uniform(0, duration / 2)):
             kills += 1
+            resumed += any(folder.glob("work/*/last.pt"))
             process = start(command(folder))
         assert process.exitcode == 0
-        assert digests(folder) == expected, f"run {runs} of {kills} kills"
+        assert digests(folder) == expected, f"run {runs}, {kills} kills"
         assert not list(folder.glob("work/*/*.pt*")), "finished, but checkpoints are left"
+    assert resumed > KILLS / 3

@@ -3,7 +3,14 @@
 import pytest
 import torch
 
-from m3hl.methods.losses import cross_entropy, dice_loss, high_level_loss, low_level_loss, segmentation_loss
+from m3hl.methods.losses import (
+    cross_entropy,
+    dice_loss,
+    high_level_loss,
+    low_level_loss,
+    pooled,
+    segmentation_loss,
+)
 
 FORMS = ("squared", "plain")
 
@@ -52,6 +59,16 @@ def test_consistency_losses_equal_the_released_ones(reference):
     low, high = ([reference.tensor(f"{name}_{i}") for i in range(4)] for name in ("low", "high"))
     assert low_level_loss(low[:2], low[2:]).item() == close(reference["low"])
     assert high_level_loss(high[:2], high[2:]).item() == close(reference["high"])
+
+
+def test_pooling_is_max_pooling_also_in_its_gradient():
+    bottleneck = torch.randn(2, 3, 7, 7, 5, requires_grad=True)
+    expected = torch.nn.functional.max_pool3d(bottleneck, kernel_size=3, stride=2)
+    assert torch.equal(pooled(bottleneck), expected)
+    weight = torch.randn_like(expected)
+    (got,) = torch.autograd.grad((pooled(bottleneck) * weight).sum(), bottleneck)
+    (right,) = torch.autograd.grad((expected * weight).sum(), bottleneck)
+    torch.testing.assert_close(got, right)
 
 
 @pytest.mark.parametrize("form", FORMS)

@@ -142,13 +142,27 @@ def test_without_mix_the_streams_are_pure(make_constant):
     assert torch.equal(second, batch.unlabeled_images[2:])
 
 
-@pytest.mark.parametrize("keeps", ["labeled", "unlabeled"])
-def test_without_mix_some_stream_must_show_labeled_images(keeps, make_settings):
-    options = {"mix": False, "mask_keeps": (keeps, "unlabeled")}
-    if keeps == "labeled":
+BOTH_UNLABELED, BOTH_LABELED = ("unlabeled", "unlabeled"), ("labeled", "labeled")
+
+
+@pytest.mark.parametrize(
+    ("options", "sees_labels"),
+    [
+        ({"mix": False, "mask_keeps": BOTH_UNLABELED}, False),
+        ({"mix": False, "mask_keeps": ("labeled", "unlabeled")}, True),
+        ({"mask_ratio": 0, "mask_keeps": BOTH_UNLABELED}, False),
+        ({"mask_ratio": 0.05, "mask_keeps": BOTH_UNLABELED}, False),  # of 16 cells none
+        ({"mask_patch_size": 32, "mask_ratio": 0.9, "mask_keeps": BOTH_UNLABELED}, False),
+        ({"mask_ratio": 1, "mask_keeps": BOTH_UNLABELED}, True),
+        ({"mask_ratio": 1, "mask_keeps": BOTH_LABELED}, False),
+        ({"mask_ratio": 0, "mask_keeps": ("unlabeled", "labeled")}, True),
+    ],
+)
+def test_a_mask_that_hides_every_label_is_refused(options, sees_labels, make_settings):
+    if sees_labels:
         assert make_settings(2, **options)
     else:
-        with pytest.raises(ValueError, match=r"that is no labeled image; set mask_keeps: \[labeled, unlabeled\]"):
+        with pytest.raises(ValueError, match=r"cells masked and mask_keeps .* no labeled voxel is ever seen"):
             make_settings(2, **options)
         assert make_settings(2, **options, supervised_loss=True)
 
@@ -174,7 +188,7 @@ def test_a_cell_is_a_quarter_of_the_crop_unless_told_otherwise(dimensions, make_
 @pytest.mark.parametrize("ratio", [0, 1])
 @pytest.mark.parametrize("preset", ["paper", "released"])
 def test_a_mask_of_nothing_or_everything_is_no_problem(ratio, preset, make_settings, make_batch):
-    run = make_settings(2, preset=preset, mask_ratio=ratio)
+    run = make_settings(2, preset=preset, mask_ratio=ratio, supervised_loss=True)
     method = methods.build(run).train()
     losses = step(method, sgd(method, run.options), make_batch(run), 0.01)
     assert all(torch.isfinite(value) for value in losses.values())

@@ -11,7 +11,13 @@ from scipy.stats import chisquare
 
 from m3hl.methods.mix import draw_masks, mix
 
-GRIDS = [((64, 64), (16, 16)), ((32, 96), (8, 32)), ((16, 16, 16), (4, 4, 4)), ((28, 28, 20), (7, 7, 5))]
+GRIDS = [
+    ((64, 64), (16, 16)),
+    ((32, 96), (8, 32)),
+    ((18, 20), (2, 2)),  # 90 cells: 0.7 * 90 is less than 63 in floating point
+    ((16, 16, 16), (4, 4, 4)),
+    ((28, 28, 20), (7, 7, 5)),
+]
 
 
 def cells_of(masks, patch):

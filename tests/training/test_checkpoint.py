@@ -1,5 +1,8 @@
 """Checkpoints: two of them, with the state of torch's random numbers; keys that differ are named."""
 
+import contextlib
+from pathlib import Path
+
 import pytest
 import torch
 
@@ -18,6 +21,27 @@ def test_the_newest_is_loaded_and_the_one_before_is_kept(checkpoints):
     checkpoints.last.unlink()
     assert checkpoints.load()["number"] == 1
     assert sorted(path.name for path in checkpoints.folder.iterdir()) == ["identity.json", "previous.pt"]
+
+
+def test_a_damaged_one_never_takes_the_place_of_a_whole_one(checkpoints, monkeypatch):
+    for number in range(2):
+        checkpoints.save({"number": number})
+    checkpoints.last.write_bytes(b"damaged")
+    assert checkpoints.load()["number"] == 0
+    # Killed in the next save, before each of its renames.
+    replace = Path.replace
+    for allowed in range(3):
+        renamed = iter(range(allowed))
+
+        def rename(source, target, renamed=renamed):
+            if next(renamed, None) is None:
+                raise KeyboardInterrupt
+            return replace(source, target)
+
+        with monkeypatch.context() as patch, contextlib.suppress(KeyboardInterrupt):
+            patch.setattr(Path, "replace", rename)
+            checkpoints.save({"number": 5})
+        assert checkpoints.load()["number"] in (0, 5)
 
 
 def test_where_there_is_none_nothing_is_loaded_or_drawn(checkpoints):

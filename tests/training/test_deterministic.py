@@ -13,9 +13,19 @@ class Stopped(Exception):
     """The power went out."""
 
 
-@pytest.mark.parametrize("dimensions", [2, 3])
-def test_the_same_bits_on_cuda(make_settings, make_store, bits, monkeypatch, tmp_path, dimensions):
-    settings = make_settings(dimensions, method="m3hl", channels=16, iterations=20, deterministic=True)
+@pytest.fixture(autouse=True)
+def put_back():
+    """Let later tests choose their algorithms freely."""
+    yield
+    torch.use_deterministic_algorithms(False)
+
+
+@pytest.mark.parametrize(("dimensions", "options"), [(2, {}), (3, {"high_features": "pooled_bottleneck"})])
+def test_the_same_bits_on_cuda(make_settings, make_store, bits, monkeypatch, tmp_path, dimensions, options):
+    crop = {2: (64, 64), 3: (48, 48, 48)}[dimensions]
+    settings = make_settings(
+        dimensions, method="m3hl", options=options, crop=crop, channels=16, iterations=20, deterministic=True
+    )
 
     def train(work):
         with Store(make_store(dimensions)) as store:

@@ -20,7 +20,7 @@ def test_the_gpu_is_used_where_there_is_one(monkeypatch, name, available, expect
 
 def test_a_gpu_that_is_not_there_is_refused(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    with pytest.raises(UserError, match=r"no CUDA device is visible; use --device cpu, or .*--nv"):
+    with pytest.raises(UserError, match=r"no CUDA device is visible; .*--nv.* device: auto in the config"):
         choose_device("cuda", None)
 
 
@@ -38,7 +38,9 @@ def test_deterministic_algorithms_are_demanded_of_cuda(monkeypatch):
     monkeypatch.delenv("CUBLAS_WORKSPACE_CONFIG")
     monkeypatch.setattr(torch.backends.cudnn, "benchmark", True)
     try:
-        use_deterministic_algorithms()
+        use_deterministic_algorithms(torch.device("cpu"))
+        assert not torch.are_deterministic_algorithms_enabled()
+        use_deterministic_algorithms(torch.device("cuda"))
         assert torch.are_deterministic_algorithms_enabled()
         assert not torch.is_deterministic_algorithms_warn_only_enabled()
         assert not torch.backends.cudnn.benchmark

@@ -12,6 +12,7 @@ from m3hl.config.methods.optimizer import OptimizerOptions
 from m3hl.errors import UserError
 from m3hl.fingerprint import closure
 from m3hl.training import loop
+from m3hl.training.tensors import load_tensors
 from m3hl.training.validation import Validation
 
 PLAIN_SGD = {"learning_rate": 1.0, "momentum": 0.0, "weight_decay": 0.0}
@@ -144,6 +145,37 @@ def test_a_loss_that_is_not_finite_ends_the_run_and_keeps_its_checkpoint(
     (last,) = tmp_path.glob("*/last.pt")
     assert str(last) in str(error.value)
     assert torch.load(last, weights_only=True)["iteration"] == 2
+
+
+def test_without_a_checkpoint_none_is_named(launch, make_settings, obedient, tmp_path):
+    obedient(lambda i: {"loss": float("nan")})
+    with pytest.raises(UserError, match=r"the loss is nan at iteration 1; .* or check the images$"):
+        launch(make_settings(), tmp_path)
+
+
+def test_weights_that_are_not_finite_are_never_a_checkpoint(launch, make_settings, obedient, tmp_path):
+    method = obedient()
+
+    def spoil():
+        if method.done == 4:
+            method.student.offset.data.fill_(float("inf"))
+
+    method.after_step = spoil
+    with pytest.raises(UserError, match=r"weights are not finite at iteration 4; .*last\.pt holds the last good"):
+        launch(make_settings(), tmp_path)
+    (last,) = tmp_path.glob("*/last.pt")
+    assert load_tensors(last, "checkpoint")["iteration"] == 2
+
+
+@pytest.mark.parametrize("deterministic", [True, False])
+def test_deterministic_algorithms_are_used_where_the_configuration_says_so(
+    launch, make_settings, obedient, monkeypatch, tmp_path, deterministic
+):
+    obedient()
+    devices = []
+    monkeypatch.setattr(loop, "use_deterministic_algorithms", devices.append)
+    launch(make_settings(deterministic=deterministic), tmp_path)
+    assert devices == [torch.device("cpu")] * deterministic
 
 
 @pytest.mark.parametrize(("dimensions", "method"), [(2, "m3hl"), (2, "supervised"), (3, "m3hl")])

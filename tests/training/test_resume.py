@@ -7,6 +7,7 @@ import torch
 
 from m3hl.errors import UserError
 from m3hl.training import checkpoint, loop
+from m3hl.training.tensors import load_tensors, save_tensors
 
 CASES = [(2, "m3hl"), (2, "supervised"), (3, "m3hl")]
 
@@ -82,12 +83,12 @@ def test_a_run_may_be_stopped_again_and_again(launch, make_settings, bits, whole
     assert bits(launch(settings, work)) == whole(2, "m3hl")
 
 
-@pytest.mark.parametrize("name", ["write_json", "save_tensors"])
+@pytest.mark.parametrize(("at", "name"), [(1, "write_json"), (1, "save_tensors"), (2, "save_tensors")])
 def test_a_run_that_stops_while_it_writes_a_checkpoint(
-    launch, make_settings, bits, whole, interrupt, name, caplog
+    launch, make_settings, bits, whole, interrupt, at, name, caplog
 ):
     settings = make_settings(method="m3hl")
-    work = interrupt(settings, 2, checkpoint, name)
+    work = interrupt(settings, at, checkpoint, name)
     assert bits(launch(settings, work)) == whole(2, "m3hl")
     assert not [record for record in caplog.records if record.levelname == "WARNING"]
 
@@ -103,8 +104,7 @@ def test_a_run_that_had_ended_is_not_trained_again(launch, make_settings, bits, 
 def test_the_time_of_both_attempts_counts(launch, make_settings, interrupt):
     settings = make_settings()
     (last,) = interrupt(settings, 4).glob("*/last.pt")
-    state = torch.load(last, weights_only=True)
-    torch.save(state | {"seconds": 1000.0}, last)
+    save_tensors(last, load_tensors(last, "checkpoint") | {"seconds": 1000.0})
     assert 1000 < launch(settings, last.parents[1]).seconds < 1100
 
 
@@ -112,12 +112,24 @@ def truncate(path):
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
 
 
+def flip_a_bit(path):
+    # In the middle there are weights: torch itself would load them.
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
 def write_other_file(path):
-    torch.save({"format": "something else"}, path)
+    save_tensors(path, {"format": "something else"})
 
 
 @pytest.mark.parametrize(
-    ("spoil", "problem"), [(truncate, "is damaged or no checkpoint"), (write_other_file, "this is no checkpoint")]
+    ("spoil", "problem"),
+    [
+        (truncate, "is damaged or no checkpoint"),
+        (flip_a_bit, "its content differs from its digest"),
+        (write_other_file, "this is no checkpoint"),
+    ],
 )
 def test_a_damaged_checkpoint_is_passed_over_with_a_warning(
     launch, make_settings, bits, whole, interrupt, watch, caplog, spoil, problem
@@ -161,6 +173,14 @@ def test_an_edited_run_starts_anew_says_why_and_leaves_the_old_one_alone(
     assert len(steps) == 2
 
 
+def test_a_neighbour_that_cannot_be_read_is_no_obstacle(launch, make_settings, interrupt, caplog):
+    work = interrupt(make_settings(), 6)
+    next(work.glob("*/identity.json")).write_text("{")
+    with caplog.at_level("INFO"):
+        assert launch(make_settings(seed=6), work).iteration == 6
+    assert "not taken up" in caplog.text
+
+
 def test_other_data_are_another_run(launch, make_settings, make_store, interrupt, caplog):
     settings = make_settings()
     work = interrupt(settings, 6)
@@ -172,9 +192,9 @@ def test_other_data_are_another_run(launch, make_settings, make_store, interrupt
 def test_a_checkpoint_that_was_put_in_place_of_anothers_is_refused(launch, make_settings, interrupt, tmp_path):
     settings = make_settings()
     (last,) = interrupt(settings, 4).glob("*/last.pt")
-    state = torch.load(last, weights_only=True)
+    state = load_tensors(last, "checkpoint")
     state["identity"]["settings"]["seed"] = 6
-    torch.save(state, last)
+    save_tensors(last, state)
     with pytest.raises(UserError, match=r"last\.pt: .* a run with other settings\.seed; delete it, or restore"):
         launch(settings, tmp_path)
 

@@ -10,6 +10,7 @@ import torch
 from m3hl import nets
 from m3hl.config.dataset import DatasetConfig
 from m3hl.errors import UserError
+from m3hl.training.tensors import load_tensors, save_tensors
 from m3hl.training.weights import Weights
 
 DATASET = DatasetConfig(kind="custom", source="folder", path="x.csv", dimensions=2, classes=("blob",))
@@ -90,10 +91,10 @@ def test_code_in_a_file_is_not_run(path, tmp_path, save):
 
 def changed(path, **changes):
     """Replace values of the file, or of the facts in it."""
-    value = torch.load(path, weights_only=True)
+    value = load_tensors(path, "file")
     facts = json.loads(value["facts"])
     facts |= {name: changes.pop(name) for name in list(changes) if name in facts}
-    torch.save(value | {"facts": json.dumps(facts)} | changes, path)
+    save_tensors(path, value | {"facts": json.dumps(facts)} | changes)
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,10 @@
 """Knobs of M³HL and its two presets: `paper` (as printed) and `released` (what the authors' code does).
 
-Where the paper is silent, `paper` does what the released code does.
+Where the paper is silent, `paper` does what the released code does; of a schedule it names none, so there is none.
 """
 
+from fractions import Fraction
+from math import floor, prod
 from typing import Any, Literal
 
 from pydantic import Field, NonNegativeFloat, PositiveInt
@@ -66,19 +68,27 @@ class Options(OptimizerOptions):
         """Raise `ValueError` for a crop that cannot be masked or pooled, and where nothing is left to learn."""
         if not (self.mix_loss or self.consistency_loss or self.supervised_loss):
             raise ValueError("mix_loss, consistency_loss and supervised_loss are all off; turn one on")
-        if not self.mix and "labeled" not in self.mask_keeps and not self.supervised_loss:
-            raise ValueError(
-                "mix: false shows only what mask_keeps names, and that is no labeled image; "
-                "set mask_keeps: [labeled, unlabeled]"
-            )
         patch = self.mask_patch(crop)
         if len(patch) != len(crop) or any(n % p for n, p in zip(crop, patch, strict=True)):
             raise ValueError(f"crop {list(crop)} must be a multiple of mask_patch_size {list(patch)} on each axis")
+        cells = prod(n // p for n, p in zip(crop, patch, strict=True))
+        masked = masked_cells(self.mask_ratio, cells) if self.mix else 0
+        labeled = {"unlabeled": masked, "labeled": cells - masked}
+        if self.mix_loss and not self.supervised_loss and not any(labeled[keeps] for keeps in self.mask_keeps):
+            raise ValueError(
+                f"with {masked} of {cells} cells masked and mask_keeps {list(self.mask_keeps)} no labeled voxel "
+                "is ever seen; change mask_ratio, mask_keeps or mix"
+            )
         if self.high_features == "pooled_bottleneck" and (len(crop) == 2 or min(crop) < POOLED_MINIMUM):
             raise ValueError(
                 f"high_features: pooled_bottleneck needs a 3D crop of at least {POOLED_MINIMUM} voxels on each "
                 f"axis, not {list(crop)}; set high_features: bottleneck"
             )
+
+
+def masked_cells(ratio: float, cells: int) -> int:
+    """Return ⌊ratio · cells⌋ for the ratio as it is written: 0.7 of 90 cells are 63, though 0.7 * 90 < 63."""
+    return floor(Fraction(str(ratio)) * cells)
 
 
 POOLED_MINIMUM = 48
