@@ -9,6 +9,7 @@ import click
 
 from m3hl import __version__
 from m3hl.errors import UserError
+from m3hl.provenance import origin
 
 log = logging.getLogger(__name__)
 
@@ -49,7 +50,8 @@ def cli(log: Path | None) -> None:
     if log:
         try:
             log.parent.mkdir(parents=True, exist_ok=True)
-            handlers.append(logging.FileHandler(log, mode="w", encoding="utf-8"))
+            log.write_text(f"{origin()}\n", encoding="utf-8")
+            handlers.append(logging.FileHandler(log, mode="a", encoding="utf-8"))
         except OSError as error:
             raise UserError(f"{log}: cannot write the log ({error.strerror}); choose another file") from error
     logging.basicConfig(level=logging.INFO, format="%(message)s", handlers=handlers, force=True)

@@ -25,6 +25,18 @@ def fingerprint(modules: Iterable[str]) -> str:
     return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
+def package_digest() -> str:
+    """Return one digest of the whole package."""
+    return fingerprint(every_module())
+
+
+def every_module() -> Iterator[str]:
+    """Yield the name of every module and package of this package."""
+    for path in sorted(ROOT.rglob("*.py")):
+        parts = path.relative_to(ROOT.parent).with_suffix("").parts
+        yield ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
 def closure(modules: Iterable[str]) -> set[str]:
     """Return the modules, their packages, and all that these import from this package, directly or not."""
     found: set[str] = set()

@@ -19,5 +19,7 @@ def device(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add --device and --threads to a command."""
     command = click.option("--threads", type=click.IntRange(1), help="CPU threads.  [default: all cores]")(command)
     return click.option(
-        "--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", help="Where to compute."
+        "--device",
+        type=click.Choice(["auto", "cpu", "cuda"]),
+        help="Where to compute.  [default: as configured, else auto]",
     )(command)

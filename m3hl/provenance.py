@@ -31,13 +31,31 @@ class Stopwatch:
             **{name: installed(name) for name in LIBRARIES},
             "host": platform.node(),
             "cpu": processor(),
-            "container": os.environ.get("APPTAINER_CONTAINER") or os.environ.get("SINGULARITY_CONTAINER"),
+            **container(),
             "slurm_job": os.environ.get("SLURM_JOB_ID"),
             "started": self.started.isoformat(timespec="seconds"),
             "seconds": round(time.monotonic() - self._start, 2),
             "peak_memory_mib": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
             **more,
         }
+
+
+def container() -> dict[str, str | None]:
+    """Return the image that this process runs in, its digest, and and whose package runs."""
+    path = os.environ.get("APPTAINER_CONTAINER") or os.environ.get("SINGULARITY_CONTAINER")
+    package = None
+    if path:
+        package = "working copy" if "M3HL_WORKING_COPY" in os.environ else "image"
+    return {"container": path, "image_sha256": os.environ.get("M3HL_IMAGE"), "package": package}
+
+
+def origin() -> str:
+    """Return one line that says which program runs where."""
+    head, where = commit(), container()
+    parts = [f"m3hl {__version__}", f"commit {head['commit']}{' with uncommitted changes' * bool(head['dirty'])}"]
+    if where["container"]:
+        parts += [f"in {where['container']} {where['image_sha256']}", f"package of the {where['package']}"]
+    return ", ".join([*parts, f"{sys.executable} {platform.python_version()}"])
 
 
 def commit() -> dict[str, Any]:
@@ -47,7 +65,9 @@ def commit() -> dict[str, Any]:
         head = git(source, "rev-parse", "HEAD")
         return {"commit": head, "dirty": bool(git(source, "status", "--porcelain", "--", str(source)))}
     except (OSError, subprocess.SubprocessError):
-        return {"commit": os.environ.get("M3HL_COMMIT"), "dirty": None}
+        # In a container there is no git; the image, or who mounted a working copy, tells.
+        name, _, dirty = os.environ.get("M3HL_COMMIT", "").partition("-")
+        return {"commit": name or None, "dirty": bool(dirty) if name else None}
 
 
 def git(folder: Path, *arguments: str) -> str:

@@ -25,7 +25,7 @@ def command(
     run: Path,
     split: str,
     nifti: Path | None,
-    device: str,
+    device: str | None,
     threads: int | None,
 ) -> None:
     """Segment a split, and write metrics.csv, predictions.h5 and evaluation.json into the run's folder.
@@ -51,7 +51,7 @@ def command(
     from m3hl.training.device import choose_device, describe_device
     from m3hl.training.weights import Weights
 
-    stopwatch, where, description = Stopwatch(), choose_device(device, threads), describe(study)
+    stopwatch, where, description = Stopwatch(), choose_device(device or study.device, threads), describe(study)
     weights = Weights.load(run / "best.pt")
     stride = study.evaluation.stride or description.stride
     with Store(store) as data:

@@ -23,7 +23,7 @@ def command(
     weights: Path,
     out: Path,
     stride: tuple[int, int, int] | None,
-    device: str,
+    device: str | None,
     threads: int | None,
 ) -> None:
     """Segment IMAGES (NIfTI, NRRD or MHA volumes) with a trained run.
@@ -34,4 +34,4 @@ def command(
     from m3hl.training.device import choose_device
     from m3hl.training.weights import Weights
 
-    predict(Weights.load(weights), images, out, stride=stride, device=choose_device(device, threads))
+    predict(Weights.load(weights), images, out, stride=stride, device=choose_device(device or "auto", threads))

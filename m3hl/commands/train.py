@@ -30,7 +30,7 @@ def command(
     store: Path,
     out: Path,
     work: Path | None,
-    device: str,
+    device: str | None,
     threads: int | None,
 ) -> None:
     """Train a network, and write best.pt (the selected weights), last.pt, history.csv and run.json.
@@ -48,7 +48,7 @@ def command(
     from m3hl.training.selection import Selection
     from m3hl.training.weights import Weights
 
-    stopwatch, where = Stopwatch(), choose_device(device, threads)
+    stopwatch, where = Stopwatch(), choose_device(device or study.dataset(dataset).device, threads)
     with Store(store) as data:
         label = f"{dataset} · {method} · {labeled} labeled · seed {seed}"
         training = train(

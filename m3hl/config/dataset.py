@@ -47,7 +47,7 @@ class TrainingConfig(Model):
     test split (what others did on LA; every number made so is marked)."""
     deterministic: bool | None = None
     """Whether CUDA uses only algorithms that give the same bits every time, which costs time (default: no).
-    A CPU always does, with the same number of threads."""
+    A CPU always does, with the same number of threads and on CPUs of the same kind."""
 
 
 class EvaluationConfig(Model):
@@ -85,6 +85,9 @@ class DatasetConfig(Model):
     """Custom only: names of the labels 1, 2, …; 0 is the background."""
     normalization: Literal["minmax", "zscore"] = "zscore"
     """Custom only. minmax: each volume to [0, 1]; zscore: each volume to mean 0, variance 1."""
+    device: Literal["auto", "cuda", "cpu"] = "auto"
+    """Where to train and evaluate. auto: on a GPU where there is one, else on the CPU; cuda: an error where there
+    is none."""
     training: TrainingConfig = TrainingConfig()
     """Overrides of the data set's published training settings."""
     evaluation: EvaluationConfig = EvaluationConfig()

@@ -13,8 +13,8 @@ DATA = IDENTITY | {"path", "download", "phantom", "crop_around", "hold_out"}
 KEYS = {
     "download": DATA,
     "preprocess": DATA,
-    "train": IDENTITY | {"training"},
-    "evaluate": IDENTITY | {"evaluation"},
+    "train": IDENTITY | {"device", "training"},
+    "evaluate": IDENTITY | {"device", "evaluation"},
 }
 """The keys of a data set that each stage reads."""
 

@@ -77,6 +77,18 @@ def own_files(config: DatasetConfig) -> list[Path]:
     return paths
 
 
+def data_folders(configs: Iterable[DatasetConfig]) -> list[Path]:
+    """Return the folders that hold the files of data sets, or will hold them."""
+    folders: list[Path] = []
+    for config in configs:
+        if config.source == "folder":
+            folders += [path.parent for path in own_files(config)]
+        elif config.path:
+            # A folder that is still to be made is made by the stage, in the nearest one that is there.
+            folders.append(next(folder for folder in (config.path, *config.path.parents) if folder.exists()))
+    return list(dict.fromkeys(folders))
+
+
 def require(paths: Iterable[Path], config: DatasetConfig, folder: Path) -> None:
     """Raise `UserError`, naming the first, when files are missing."""
     missing = [path for path in dict.fromkeys(paths) if not path.is_file()]

@@ -32,6 +32,8 @@ class Provenance(Record):
     cpu: str | None = None
     threads: int | None = None
     container: str | None = None
+    image_sha256: str | None = None
+    package: str | None = None
     host: str | None = None
     started: str | None = None
     seconds: float | None = None

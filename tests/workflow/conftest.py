@@ -52,34 +52,46 @@ STUDY = {
 
 
 class Workspace:
-    """A folder in which a study is run as its user would."""
+    """A folder in which a study is run as its user would, with the workflow of a project."""
 
-    def __init__(self, folder):
-        self.folder, self.results = folder, folder / "results" / "tiny"
+    def __init__(self, folder, project=ROOT):
+        self.folder, self.results, self.project = folder, folder / "results" / "tiny", project
 
-    def snakemake(self, *arguments, study=STUDY):
+    def snakemake(self, *arguments, study=STUDY, environment=None):
         """Run Snakemake on a study, and return the finished process with its output as one text in `stdout`."""
         (self.folder / "study.yaml").write_text(yaml.safe_dump(study))
-        command = [sys.executable, "-m", "snakemake", "--snakefile", ROOT / "workflow" / "Snakefile"]
+        command = [sys.executable, "-m", "snakemake", "--snakefile", self.project / "workflow" / "Snakefile"]
         return subprocess.run(
             [*command, "--cores", "2", "--configfile", "study.yaml", *arguments],
             cwd=self.folder,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            env=os.environ | {"OMP_NUM_THREADS": "1"},
+            env=os.environ | {"OMP_NUM_THREADS": "1"} | (environment or {}),
             timeout=600,
         )
 
-    def planned(self, study=STUDY):
+    def planned(self, *arguments, study=STUDY):
         """Return how many jobs of each rule would run."""
-        done = self.snakemake("--dry-run", study=study)
+        done = self.snakemake("--dry-run", *arguments, study=study)
         assert done.returncode == 0, done.stdout
         stats = done.stdout.partition("Job stats:")[2].partition("\n\n")[0]
         counts = {rule: int(n) for rule, n in re.findall(r"^(\w+) +(\d+)$", stats, re.MULTILINE)}
         counts.pop("total", None)
         counts.pop("all", None)
         return counts
+
+
+@pytest.fixture(scope="session")
+def root():
+    """Return the project's root."""
+    return ROOT
+
+
+@pytest.fixture(scope="session")
+def make_workspace(tmp_path_factory):
+    """Return a function that makes an empty workspace for the workflow of a project."""
+    return lambda project: Workspace(tmp_path_factory.mktemp("study"), project)
 
 
 @pytest.fixture(scope="session")

@@ -1,5 +1,6 @@
 """What Snakemake says about a user's mistakes, and the configurations that the project ships."""
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -67,10 +68,10 @@ def test_a_wrong_list_of_scans_is_one_line_before_anything_runs(workspace, study
     assert not workspace.results.exists()
 
 
-def test_without_the_image_one_line_says_what_to_do(workspace):
-    if (ROOT / "containers" / "m3hl.sif").exists():
-        pytest.skip("the image is built")
-    done = workspace.snakemake("--use-singularity", "--dry-run")
+def test_without_the_image_one_line_says_what_to_do(make_workspace, tmp_path):
+    shutil.copytree(ROOT / "workflow", tmp_path / "workflow")
+    (tmp_path / "m3hl").symlink_to(ROOT / "m3hl")
+    done = make_workspace(tmp_path).snakemake("--use-singularity", "--dry-run")
     assert done.returncode == 1
     assert "the image is not built yet; run make image first" in done.stdout
 

@@ -76,4 +76,4 @@ def test_nothing_runs_a_second_time(finished):
 )
 def test_a_change_runs_again_only_what_reads_it(finished, study, change, jobs):
     change(study)
-    assert finished.planned(study) == jobs
+    assert finished.planned(study=study) == jobs

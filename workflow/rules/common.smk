@@ -16,8 +16,9 @@ os.environ.update(
 
 from m3hl.config import stages
 from m3hl.config.experiment import parse_config
-from m3hl.data.sources import own_files
+from m3hl.data.sources import data_folders, own_files
 from m3hl.errors import UserError
+from m3hl.image import container_settings, describe_image
 
 
 @cache
@@ -46,12 +47,20 @@ RESULTS = Path("results") / STUDY.name
 DATA = RESULTS / "data" / "{dataset}"
 RUN = RESULTS / "runs" / "{dataset}" / "{method}" / "labeled-{labeled}" / "seed-{seed}"
 IMAGE = ROOT / "containers" / "m3hl.sif"
-
-if (
-    DeploymentMethod.APPTAINER in workflow.deployment_settings.deployment_method
-    and not IMAGE.exists()
-):
-    raise WorkflowError(f"{IMAGE}: the image is not built yet; run make image first")
+ENVIRONMENT = None
+if DeploymentMethod.APPTAINER in workflow.deployment_settings.deployment_method:
+    try:
+        # Snakemake knows the image by its name alone; as a param, other content runs everything again.
+        ENVIRONMENT = describe_image(IMAGE)["environment"]
+        os.environ.update(
+            container_settings(
+                IMAGE,
+                workflow.deployment_settings.apptainer_args,
+                data_folders(STUDY.dataset(name) for name in DATASETS),
+            )
+        )
+    except UserError as error:
+        raise WorkflowError(str(error)) from None
 
 
 def every(*names):

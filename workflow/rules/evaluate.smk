@@ -18,6 +18,7 @@ rule evaluate:
     params:
         config=read_by("evaluate"),
         code=code_of("evaluate"),
+        image=ENVIRONMENT,
         folder=lambda w, input: Path(input.weights).parent,
     shell:
         "m3hl --log {log:q} evaluate --config {params.config:q} --dataset {wildcards.dataset}"

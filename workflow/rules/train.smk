@@ -18,6 +18,7 @@ rule train:
     params:
         config=read_by("train"),
         code=code_of("train"),
+        image=ENVIRONMENT,
         folder=lambda w, output: Path(output.record).parent,
         # Snakemake deletes outputs before a job starts: an interrupted run's checkpoints lie elsewhere.
         work=lambda w, output: RESULTS

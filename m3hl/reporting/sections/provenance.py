@@ -19,6 +19,7 @@ SHARED = {
     "cpu": "processor",
     "threads": "threads",
     "container": "container",
+    "image_sha256": "image (SHA-256)",
     "host": "host",
 }
 """Provenance that most runs have in common, and what the page calls it."""
@@ -50,7 +51,7 @@ def shown(key: str, record: Provenance) -> str:
     """Return one value of a provenance as text, "" where it is not told."""
     value = getattr(record, key)
     if key == "container":
-        return value or "none"
+        return f"{value}, package of the {record.package}" if value else "none"
     if value is None:
         return ""
     return f"{value} with uncommitted changes" if key == "commit" and record.dirty else str(value)

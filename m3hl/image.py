@@ -1,0 +1,121 @@
+"""The container image: what it holds, told inside at its building and read outside by the workflow.
+
+`python -m m3hl.image` prints the labels `environment` (digest of Python's version and of every package's),
+`package` (digest of this package), `torch` and `cuda`.
+"""
+
+import hashlib
+import json
+import os
+import platform
+import shutil
+import subprocess
+from collections.abc import Iterable
+from importlib.metadata import distributions
+from pathlib import Path
+
+from m3hl.errors import UserError
+from m3hl.files import read_json, sha256_file, write_json
+from m3hl.fingerprint import ROOT, package_digest
+from m3hl.provenance import commit
+
+WORKING_COPY = "/opt/working-copy"
+"""Where in the image a mounted working copy is used instead of the image's own package."""
+PASSED_ON = ("CUDA_VISIBLE_DEVICES", "SLURM_JOB_ID")
+"""What of the host's environment the stages need; all else stays outside."""
+
+
+def main() -> None:
+    """Print what this environment holds as labels, one per line."""
+    import torch
+
+    print("environment", environment())
+    print("package", package_digest())
+    print("torch", torch.__version__)
+    print("cuda", torch.version.cuda or "none")
+
+
+def environment() -> str:
+    """Return a digest of Python's version and of every installed package's, this one left out."""
+    names = {f"{d.name.lower()}=={d.version}" for d in distributions() if d.name.lower() not in ("m3hl", "pip")}
+    return hashlib.sha256("\n".join([platform.python_version(), *sorted(names)]).encode()).hexdigest()
+
+
+def describe_image(image: Path) -> dict[str, str]:
+    """Return an image's labels, and the digest of its file as `sha256`; both are kept in a file beside it.
+
+    Raises:
+        UserError: the image is missing, or was not built by this project.
+    """
+    if not image.is_file():
+        raise UserError(f"{image}: the image is not built yet; run make image first")
+    stamp = f"{image.stat().st_size} bytes, changed {image.stat().st_mtime_ns}"
+    kept = image.with_name(f"{image.name}.json")
+    if kept.is_file() and (facts := read_json(kept, "description of the image"))["file"] == stamp:
+        return facts
+    facts = labels(image)
+    if missing := {"environment", "package"} - facts.keys():
+        raise UserError(f"{image}: this image does not tell its {' and '.join(sorted(missing))}; run make image")
+    facts |= {"file": stamp, "sha256": sha256_file(image)}
+    write_json(kept, facts)
+    return facts
+
+
+def labels(image: Path) -> dict[str, str]:
+    """Return the labels of an image."""
+    command = [program(), "inspect", "--json", "--labels", str(image)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    try:
+        return json.loads(done.stdout)["data"]["attributes"]["labels"]
+    except (json.JSONDecodeError, LookupError, TypeError) as error:
+        problem = (done.stderr.strip().splitlines() or ["it has no labels"])[-1]
+        raise UserError(f"{image}: cannot read this image ({problem}); run make image") from error
+
+
+def program() -> str:
+    """Return the container program that Snakemake will call; raises `UserError` where there is none."""
+    name = next((name for name in ("apptainer", "singularity") if shutil.which(name)), None)
+    if name is None:
+        raise UserError("neither apptainer nor singularity is installed, and --use-singularity needs one of them")
+    return name
+
+
+def container_settings(image: Path, arguments: str, folders: Iterable[Path]) -> dict[str, str]:
+    """Return the environment variables that make the container program run stages as they shall run.
+
+    Nothing of the host's environment comes in but `PASSED_ON`; folders outside the working directory are bound.
+
+    Args:
+        image: the image.
+        arguments: what the user hands to the container program (--apptainer-args).
+        folders: where data are read from, or put.
+
+    Raises:
+        UserError: the image holds another package than this one, and no working copy is mounted in its place.
+    """
+    facts, name = describe_image(image), program().upper()
+    values = {"M3HL_IMAGE": facts["sha256"]} | {key: os.environ[key] for key in PASSED_ON if key in os.environ}
+    if WORKING_COPY in arguments:
+        here = commit()
+        values["M3HL_WORKING_COPY"] = f"{here['commit']}{'-dirty' if here['dirty'] else ''}"
+    elif facts["package"] != package_digest():
+        raise UserError(
+            f"{image}: the image holds another version of this package than {ROOT}; run make image, or use the "
+            f'working copy in the image: --apptainer-args="--bind {ROOT.parent}:{WORKING_COPY}"'
+        )
+    binds = [os.environ.get(f"{name}_BIND", ""), *outside(folders)]
+    return {
+        f"{name}_CLEANENV": "1",
+        f"{name}_BIND": ",".join(filter(None, binds)),
+    } | {f"{name}ENV_{key}": value for key, value in values.items()}
+
+
+def outside(folders: Iterable[Path]) -> list[str]:
+    """Return the folders that are not visible in a container by themselves, links followed, each once."""
+    here = Path.cwd().resolve()
+    found = dict.fromkeys(str(folder.resolve()) for folder in folders if folder.exists())
+    return [folder for folder in found if not Path(folder).is_relative_to(here)]
+
+
+if __name__ == "__main__":
+    main()
