@@ -103,9 +103,7 @@ def test_folders_outside_the_working_directory_are_bound(sif, tmp_path, monkeypa
 
 def test_an_image_with_another_package_is_refused_unless_a_working_copy_is_mounted(sif):
     label(sif, **LABELS | {"package": "of last week"})
-    with pytest.raises(
-        UserError, match=r"another version .* make image, or .*--bind .*:/opt/working-copy"
-    ):
+    with pytest.raises(UserError, match=r"another version .* make image, or .*--bind .*:/opt/working-copy"):
         container_settings(sif, "", [])
     values = container_settings(sif, f"--nv --bind /somewhere:{WORKING_COPY}", [])
     assert "APPTAINERENV_M3HL_WORKING_COPY" in values

@@ -31,5 +31,6 @@ def test_errors_stand_in_the_log_too(program, monkeypatch, tmp_path, error, code
     monkeypatch.setattr("m3hl.commands.doctor.examine", fail)
     assert program("--log", tmp_path / "a" / "log", "doctor")[0] == code
     log = (tmp_path / "a" / "log").read_text()
+    assert log.startswith(f"m3hl {__version__}, commit ")
     assert log.endswith(said)
     assert ("Traceback" in log) == (code == 70)

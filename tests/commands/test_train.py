@@ -9,6 +9,7 @@ import sys
 import time
 
 import pytest
+import torch
 
 from m3hl import __version__
 from m3hl.files import sha256_file
@@ -134,6 +135,7 @@ MISTAKES = {
     "crop of another dimension": ({}, (f"{TRAINING}.crop", [32, 32, 32]), "has 3 axes, the data 2"),
     "crop and batch": ({}, (f"{TRAINING}.crop", [16, 16]), "leaves one value per channel at the bottleneck"),
     "odd batch": ({}, (f"{TRAINING}.labeled_batch", 3), "must be equal and even"),
+    "GPU wanted": ({}, ("datasets.d.device", "cuda"), r"no CUDA device is visible; give the container the GPU"),
     "misspelt key": ({}, ("datasets.d.trainign", {}), r"datasets\.d\.trainign: there is no such key"),
     "misspelt option": ({}, (OPTIONS, {"mask_raito": 1}), r"options\.mask_raito: there is no such key"),
     "no such config": ({"config": "none.yaml"}, None, r"none\.yaml: there is no such config; check the path"),
@@ -149,6 +151,12 @@ def here(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "text").write_text("x")
     return tmp_path
+
+
+@pytest.fixture(autouse=True)
+def no_gpu(monkeypatch):
+    """Be a machine without a GPU, wherever this runs."""
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
 
 
 @pytest.mark.parametrize("case", MISTAKES)

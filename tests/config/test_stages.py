@@ -14,6 +14,7 @@ STUDY = {
             "kind": "acdc",
             "source": "public",
             "path": "here",
+            "device": "cpu",
             "training": {"iterations": 10},
             "evaluation": {"cases": 3},
         },
@@ -37,8 +38,8 @@ def study():
     [
         ("download", None, {"kind", "source", "path"}),
         ("preprocess", None, {"kind", "source", "path"}),
-        ("train", "m3hl", {"kind", "source", "training"}),
-        ("evaluate", "m3hl", {"kind", "source", "evaluation"}),
+        ("train", "m3hl", {"kind", "source", "device", "training"}),
+        ("evaluate", "m3hl", {"kind", "source", "device", "evaluation"}),
     ],
 )
 def test_a_stage_sees_only_the_keys_that_it_reads(study, stage, method, keys):
