@@ -43,15 +43,17 @@ class Stages(click.Group):
 
 @click.group(cls=Stages, context_settings={"show_default": True, "help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="m3hl")
-@click.option("--log", type=click.Path(path_type=Path), help="Also write what is said to this file.")
+@click.option("--log", type=click.Path(path_type=Path), help="Also add what is said to this file.")
 def cli(log: Path | None) -> None:
     """M³HL, reproduced: semi-supervised medical image segmentation from raw images to a report."""
     handlers: list[logging.Handler] = [logging.StreamHandler()]
     if log:
         try:
             log.parent.mkdir(parents=True, exist_ok=True)
-            log.write_text(f"{origin()}\n", encoding="utf-8")
-            handlers.append(logging.FileHandler(log, mode="a", encoding="utf-8"))
+            # What an interrupted attempt has said stays.
+            with log.open("a", encoding="utf-8") as file:
+                file.write(f"{origin()}\n")
+            handlers.append(logging.FileHandler(log, encoding="utf-8"))
         except OSError as error:
             raise UserError(f"{log}: cannot write the log ({error.strerror}); choose another file") from error
     logging.basicConfig(level=logging.INFO, format="%(message)s", handlers=handlers, force=True)

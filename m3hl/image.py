@@ -1,7 +1,7 @@
 """The container image: what it holds, told inside at its building and read outside by the workflow.
 
-`python -m m3hl.image` prints the labels `environment` (digest of Python's version and of every package's),
-`package` (digest of this package), `torch` and `cuda`.
+`python -m m3hl.image` prints the labels `version`, `environment` (digest of Python's version and of every
+package's), `package` (digest of this package), `torch` and `cuda`.
 """
 
 import hashlib
@@ -14,6 +14,7 @@ from collections.abc import Iterable
 from importlib.metadata import distributions
 from pathlib import Path
 
+from m3hl import __version__
 from m3hl.errors import UserError
 from m3hl.files import read_json, sha256_file, write_json
 from m3hl.fingerprint import ROOT, package_digest
@@ -29,6 +30,7 @@ def main() -> None:
     """Print what this environment holds as labels, one per line."""
     import torch
 
+    print("version", __version__)
     print("environment", environment())
     print("package", package_digest())
     print("torch", torch.__version__)

@@ -52,7 +52,11 @@ def container() -> dict[str, str | None]:
 def origin() -> str:
     """Return one line that says which program runs where."""
     head, where = commit(), container()
-    parts = [f"m3hl {__version__}", f"commit {head['commit']}{' with uncommitted changes' * bool(head['dirty'])}"]
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    parts = [
+        f"{now} m3hl {__version__}",
+        f"commit {head['commit']}{' with uncommitted changes' * bool(head['dirty'])}",
+    ]
     if where["container"]:
         parts += [f"in {where['container']} {where['image_sha256']}", f"package of the {where['package']}"]
     return ", ".join([*parts, f"{sys.executable} {platform.python_version()}"])

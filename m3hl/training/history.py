@@ -33,6 +33,11 @@ class History:
         self.rows.append(row)
         return row
 
+    @property
+    def last_iteration(self) -> int:
+        """Return the iteration of the newest row, 0 where there is none."""
+        return self.rows[-1]["iteration"] if self.rows else 0
+
     def summary(self) -> str:
         """Return the newest loss and validation Dice, for a progress line."""
         loss = f"loss {self.rows[-1]['loss']:.3f}" if self.rows else ""

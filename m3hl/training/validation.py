@@ -1,5 +1,6 @@
 """Dice on held-out volumes during training."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -45,18 +46,24 @@ class Validation:
         cases = [(store.image(info.name), store.label(info.name)) for info in infos]
         return cls(cases, Protocol(settings.crop, stride, settings.largest_component), device)
 
-    def __call__(self, networks: dict[str, nn.Module]) -> dict[str, float]:
-        """Return the mean Dice (percent) of each network as `val_<name>_dice`; nothing without cases."""
+    def __call__(self, networks: dict[str, nn.Module], check: Callable[[], None]) -> dict[str, float]:
+        """Return the mean Dice (percent) of each network as `val_<name>_dice`; nothing without cases.
+
+        Args:
+            networks: by name.
+            check: called before each case, so that a long validation can be interrupted.
+        """
         if not self.cases:
             return {}
-        return {f"val_{name}_dice": self.score(network) for name, network in networks.items()}
+        return {f"val_{name}_dice": self.score(network, check) for name, network in networks.items()}
 
-    def score(self, network: nn.Module) -> float:
+    def score(self, network: nn.Module, check: Callable[[], None]) -> float:
         """Return one network's mean Dice (percent) over cases and classes; it is put back in training mode."""
         network.eval()
-        scores = [
-            mean_dice(self.protocol.segment(network, image, self.device), truth) for image, truth in self.cases
-        ]
+        scores = []
+        for image, truth in self.cases:
+            check()
+            scores.append(mean_dice(self.protocol.segment(network, image, self.device), truth))
         network.train()
         return float(np.nanmean(scores))
 

@@ -31,6 +31,14 @@ def test_errors_stand_in_the_log_too(program, monkeypatch, tmp_path, error, code
     monkeypatch.setattr("m3hl.commands.doctor.examine", fail)
     assert program("--log", tmp_path / "a" / "log", "doctor")[0] == code
     log = (tmp_path / "a" / "log").read_text()
-    assert log.startswith(f"m3hl {__version__}, commit ")
+    assert f" m3hl {__version__}, commit " in log.partition("\n")[0]
     assert log.endswith(said)
     assert ("Traceback" in log) == (code == 70)
+
+
+def test_a_log_keeps_what_an_earlier_attempt_has_said(program, tmp_path):
+    (tmp_path / "log").write_text("SIGTERM at iteration 7: saved\n")
+    program("--log", tmp_path / "log", "doctor")
+    first, second, *_ = (tmp_path / "log").read_text().splitlines()
+    assert first == "SIGTERM at iteration 7: saved"
+    assert f"m3hl {__version__}" in second

@@ -8,7 +8,7 @@ from torch import nn
 
 from m3hl import methods, nets
 from m3hl.methods.losses import segmentation_loss
-from m3hl.training.loop import sgd, step
+from m3hl.training.optimization import sgd, step
 
 LABELED, UNLABELED = 1.0, 0.0
 SHOWN_WHERE_MASK_IS_ONE = {

@@ -3,7 +3,7 @@
 import pytest
 
 from m3hl.config.experiment import Run, parse_config
-from m3hl.training.loop import learning_rate
+from m3hl.training.optimization import learning_rate
 
 PAPER = {
     "learning_rate": 1e-3,

@@ -8,7 +8,7 @@ from m3hl import methods
 from m3hl.data.batches import Batch
 from m3hl.methods import losses as loss_functions
 from m3hl.methods import m3hl
-from m3hl.training.loop import sgd, step
+from m3hl.training.optimization import sgd, step
 
 LEARNING_RATE = 0.01
 

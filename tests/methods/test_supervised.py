@@ -7,7 +7,7 @@ import torch
 
 from m3hl import methods
 from m3hl.methods.losses import segmentation_loss
-from m3hl.training.loop import sgd, step
+from m3hl.training.optimization import sgd, step
 
 
 @pytest.mark.parametrize(("dimensions", "dice"), [(2, "squared"), (3, "plain")])

@@ -12,6 +12,7 @@ from m3hl.config.methods.optimizer import OptimizerOptions
 from m3hl.errors import UserError
 from m3hl.fingerprint import closure
 from m3hl.training import loop
+from m3hl.training.optimization import learning_rate
 from m3hl.training.tensors import load_tensors
 from m3hl.training.validation import Validation
 
@@ -77,7 +78,7 @@ def test_the_step_size_follows_the_schedule(launch, make_settings, obedient, tmp
     ],
 )
 def test_learning_rate(options, expected):
-    actual = {iteration: loop.learning_rate(OptimizerOptions(**options), iteration) for iteration in expected}
+    actual = {iteration: learning_rate(OptimizerOptions(**options), iteration) for iteration in expected}
     assert actual == pytest.approx(expected)
 
 
@@ -114,7 +115,9 @@ def test_the_best_or_the_last_weights_are_kept(
     method = obedient()
     scores = iter([10.0, 30.0, 30.0, 20.0])
     monkeypatch.setattr(
-        Validation, "load", lambda *_: lambda networks: {f"val_{name}_dice": next(scores) for name in networks}
+        Validation,
+        "load",
+        lambda *_: lambda networks, _: {f"val_{name}_dice": next(scores) for name in networks},
     )
     settings = make_settings(options=PLAIN_SGD, iterations=8, selection=selection)
     kept = launch(settings, tmp_path).selection

@@ -1,12 +1,14 @@
 """An interrupted run ends with the same bits as one that never stopped."""
 
+import os
+import signal
 from pathlib import Path
 
 import pytest
 import torch
 
 from m3hl.errors import UserError
-from m3hl.training import checkpoint, loop
+from m3hl.training import checkpoint, loop, validation
 from m3hl.training.tensors import load_tensors, save_tensors
 
 CASES = [(2, "m3hl"), (2, "supervised"), (3, "m3hl")]
@@ -81,6 +83,70 @@ def test_a_run_may_be_stopped_again_and_again(launch, make_settings, bits, whole
     for _ in range(3):
         work = interrupt(settings, 2, loop.Progress, "update")
     assert bits(launch(settings, work)) == whole(2, "m3hl")
+
+
+@pytest.fixture
+def signalled(launch, monkeypatch, tmp_path):
+    """Return a function that starts a run, sends a signal at some call of `module.name`, and gives the message."""
+
+    def start(settings, number, at, module, name):
+        original, calls = getattr(module, name), []
+
+        def watched(*arguments):
+            calls.append(name)
+            if len(calls) == at:
+                os.kill(os.getpid(), number)
+            return original(*arguments)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(module, name, watched)
+            with pytest.raises(UserError) as error:
+                launch(settings, tmp_path)
+        return str(error.value)
+
+    return start
+
+
+@pytest.mark.parametrize(("dimensions", "method"), CASES)
+@pytest.mark.parametrize(
+    ("number", "at", "iteration"), [(signal.SIGTERM, 1, 1), (signal.SIGUSR1, 3, 3), (signal.SIGINT, 5, 5)]
+)
+def test_a_signal_saves_the_run_after_the_step_that_it_meets(
+    launch, make_settings, bits, whole, signalled, watch, tmp_path, dimensions, method, number, at, iteration
+):
+    settings, before = make_settings(dimensions, method=method), signal.getsignal(number)
+    message = signalled(settings, number, at, loop, "step")
+    assert message == f"{number.name} at iteration {iteration}: saved; the same command goes on from there"
+    assert signal.getsignal(number) is before
+    steps, _ = watch(loop, "step")
+    assert bits(launch(settings, tmp_path)) == whole(dimensions, method)
+    assert len(steps) == 6 - iteration
+
+
+@pytest.mark.parametrize("at", [1, 3, 9])
+def test_a_signal_while_validating_repeats_the_validation(
+    launch, make_settings, bits, whole, signalled, watch, tmp_path, at
+):
+    # Of 2 networks and 2 cases each: calls 1 to 4 after iteration 2, 5 to 8 after 4, 9 to 12 after 6.
+    settings, iteration = make_settings(method="m3hl"), {1: 2, 3: 2, 9: 6}[at]
+    message = signalled(settings, signal.SIGTERM, at, validation, "mean_dice")
+    assert message.startswith(f"SIGTERM at iteration {iteration}: saved")
+    steps, _ = watch(loop, "step")
+    assert bits(launch(settings, tmp_path)) == whole(2, "m3hl")
+    assert len(steps) == 6 - iteration
+
+
+def test_a_signal_in_the_last_case_comes_too_late(launch, make_settings, bits, whole, monkeypatch, tmp_path):
+    calls, original = [], validation.mean_dice
+
+    def watched(*arguments):
+        calls.append(1)
+        if len(calls) == 12:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return original(*arguments)
+
+    monkeypatch.setattr(validation, "mean_dice", watched)
+    assert bits(launch(make_settings(method="m3hl"), tmp_path)) == whole(2, "m3hl")
 
 
 @pytest.mark.parametrize(("at", "name"), [(1, "write_json"), (1, "save_tensors"), (2, "save_tensors")])

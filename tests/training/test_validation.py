@@ -74,7 +74,7 @@ def test_the_score_is_the_mean_over_cases(validation, dimensions):
     network.eval()
     dice = [mean_dice(protocol.segment(network, image, CPU), truth) for image, truth in loaded.cases]
     network.train()
-    assert loaded({"student": network, "teacher": network}) == {
+    assert loaded({"student": network, "teacher": network}, lambda: None) == {
         "val_student_dice": pytest.approx(np.mean(dice)),
         "val_teacher_dice": pytest.approx(np.mean(dice)),
     }
@@ -84,10 +84,10 @@ def test_the_score_is_the_mean_over_cases(validation, dimensions):
 def test_the_network_is_left_in_training_mode_with_its_statistics(validation, dimensions):
     network = nets.build(dimensions, 2, 2).train()
     before = {name: value.clone() for name, value in network.state_dict().items()}
-    validation().score(network)
+    validation().score(network, lambda: None)
     assert all(module.training for module in network.modules())
     assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
 
 
 def test_no_cases_give_no_scores(validation, dimensions):
-    assert validation("last", val=0)({"student": nets.build(dimensions, 2, 2)}) == {}
+    assert validation("last", val=0)({"student": nets.build(dimensions, 2, 2)}, lambda: None) == {}

@@ -59,10 +59,8 @@ class Workspace:
 
     def snakemake(self, *arguments, study=STUDY, environment=None):
         """Run Snakemake on a study, and return the finished process with its output as one text in `stdout`."""
-        (self.folder / "study.yaml").write_text(yaml.safe_dump(study))
-        command = [sys.executable, "-m", "snakemake", "--snakefile", self.project / "workflow" / "Snakefile"]
         return subprocess.run(
-            [*command, "--cores", "2", "--configfile", "study.yaml", *arguments],
+            self.command(study, *arguments),
             cwd=self.folder,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -70,6 +68,23 @@ class Workspace:
             env=os.environ | {"OMP_NUM_THREADS": "1"} | (environment or {}),
             timeout=600,
         )
+
+    def start(self, *arguments, study=STUDY):
+        """Start Snakemake on a study and return the process; `said` tells what it has said so far."""
+        with (self.folder / "output").open("w") as output:
+            return subprocess.Popen(
+                self.command(study, *arguments), cwd=self.folder, stdout=output, stderr=subprocess.STDOUT
+            )
+
+    def said(self):
+        """Return what the started Snakemake has said."""
+        return (self.folder / "output").read_text()
+
+    def command(self, study, *arguments):
+        """Write a study and return the command line that runs it."""
+        (self.folder / "study.yaml").write_text(yaml.safe_dump(study))
+        command = [sys.executable, "-m", "snakemake", "--snakefile", self.project / "workflow" / "Snakefile"]
+        return [*command, "--cores", "2", "--configfile", "study.yaml", *arguments]
 
     def planned(self, *arguments, study=STUDY):
         """Return how many jobs of each rule would run."""
@@ -108,6 +123,12 @@ def finished(tmp_path_factory):
 def workspace(tmp_path):
     """Return an empty workspace."""
     return Workspace(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def tiny_study():
+    """Return the tiny study; not to be changed."""
+    return STUDY
 
 
 @pytest.fixture

@@ -154,4 +154,4 @@ def test_another_user_can_run_it(inside, tmp_path_factory):
 
 def test_labels_tell_what_is_in_it(image):
     facts = describe_image(image)
-    assert {"commit", "environment", "package", "torch", "cuda"} <= facts.keys()
+    assert {"version", "commit", "environment", "package", "torch", "cuda"} <= facts.keys()

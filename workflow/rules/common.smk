@@ -1,4 +1,5 @@
 # Every helper of the workflow: the validated study, paths, and what each rule's code and configuration are.
+import gc
 import os
 import sys
 from functools import cache
@@ -6,6 +7,10 @@ from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 from snakemake.settings.types import DeploymentMethod
+
+# A DAG of ten thousand runs is millions of objects that stay: looking through them for garbage again and again takes a
+# sixth of the time, and finds nothing.
+gc.disable()
 
 ROOT = Path(workflow.basedir).parent
 sys.path.insert(0, str(ROOT))
@@ -16,9 +21,14 @@ os.environ.update(
 
 from m3hl.config import stages
 from m3hl.config.experiment import parse_config
+from m3hl.config.run import describe
 from m3hl.data.sources import data_folders, own_files
 from m3hl.errors import UserError
 from m3hl.image import container_settings, describe_image
+from m3hl.relay import pass_signals_on
+
+if not workflow.is_main_process:
+    pass_signals_on()
 
 
 @cache
@@ -65,7 +75,8 @@ if DeploymentMethod.APPTAINER in workflow.deployment_settings.deployment_method:
 
 def every(*names):
     """Return these files of every run."""
-    return [RESULTS / run.path / name for run in STUDY.runs() for name in names]
+    folders = [f"{RESULTS}/{run.path}" for run in STUDY.runs()]
+    return [f"{folder}/{name}" for folder in folders for name in names]
 
 
 @cache
@@ -76,6 +87,11 @@ def excerpt(stage, dataset, method):
 @cache
 def source(stage, dataset, method):
     return stages.code(STUDY, stage, dataset, method)
+
+
+def is_3d(w):
+    """Return whether a data set is of volumes."""
+    return describe(STUDY.dataset(w.dataset)).dimensions == 3
 
 
 def read_by(stage):

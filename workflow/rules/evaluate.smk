@@ -12,7 +12,7 @@ rule evaluate:
         RUN / "logs" / "evaluate.tsv"
     threads: 1
     resources:
-        gpu=1,
+        gpu=lambda w: 1 if is_3d(w) else 0,
         mem_mb=8000,
         runtime="4h",
     params:

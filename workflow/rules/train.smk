@@ -13,18 +13,18 @@ rule train:
     threads: 1
     resources:
         gpu=1,
-        mem_mb=8000,
+        # More at each attempt, but not twice: a node must still have it.
+        mem_mb=lambda w, attempt: (8000 if is_3d(w) else 4000) + 4000 * attempt,
         runtime="24h",
     params:
         config=read_by("train"),
         code=code_of("train"),
         image=ENVIRONMENT,
-        folder=lambda w, output: Path(output.record).parent,
+        folder=str(RUN),
         # Snakemake deletes outputs before a job starts: an interrupted run's checkpoints lie elsewhere.
-        work=lambda w, output: RESULTS
-        / "work"
-        / Path(output.record).parent.relative_to(RESULTS / "runs"),
+        work=str(RESULTS / "work" / RUN.relative_to(RESULTS / "runs")),
     shell:
-        "m3hl --log {log:q} train --config {params.config:q} --dataset {wildcards.dataset}"
+        # exec: a signal to the shell is one to the training, which saves itself.
+        "exec m3hl --log {log:q} train --config {params.config:q} --dataset {wildcards.dataset}"
         " --method {wildcards.method} --labeled {wildcards.labeled} --seed {wildcards.seed}"
         " --store {input.store:q} --out {params.folder:q} --work {params.work:q} --threads {threads}"

@@ -1,0 +1,150 @@
+"""A pipeline on a real SLURM: trainings that are cancelled or meet their time limit end as if nothing had been."""
+
+import copy
+import json
+import random
+import re
+import shutil
+import signal
+import subprocess
+import time
+
+import pytest
+
+from m3hl.files import sha256_file
+
+pytestmark = pytest.mark.slow
+PROFILE = "workflow/profiles/slurm"
+CANCELLED, LIMITED = "runs/short/m3hl/labeled-1/seed-1", "runs/long/supervised/labeled-1/seed-1"
+FILES = ("best.pt", "last.pt", "history.csv", "metrics.csv")
+ITERATIONS = {"short": 600, "long": 3000}
+"""At 30 to 50 steps a second: half a minute, and more than the shortest time limit of SLURM, which is a minute."""
+PATIENCE = 600
+"""Seconds after which a test gives up."""
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    """Skip where no SLURM answers."""
+    if not shutil.which("sinfo"):
+        pytest.skip("SLURM is not installed")
+    answer = subprocess.run(["sinfo", "--noheader"], capture_output=True, text=True, check=False, timeout=60)
+    if answer.returncode != 0:
+        pytest.skip(f"no SLURM answers: {answer.stderr.strip()}")
+    if not {"cpu", "gpu"} <= {line.split()[0].rstrip("*") for line in answer.stdout.splitlines()}:
+        pytest.skip("this SLURM has no partitions called cpu and gpu")
+
+
+@pytest.fixture(scope="module")
+def long_study(tiny_study):
+    """Return a study of two trainings on the same images, one short and one long."""
+    study = copy.deepcopy(tiny_study)
+    hearts = study["datasets"]["hearts"]
+    study["datasets"] = {
+        name: hearts | {"training": hearts["training"] | {"iterations": iterations, "validate_every": 100}}
+        for name, iterations in ITERATIONS.items()
+    }
+    study["experiments"] = [
+        {"dataset": ["short"], "method": ["m3hl"], "labeled": [1], "seed": [1]},
+        {"dataset": ["long"], "method": ["supervised"], "labeled": [1], "seed": [1]},
+    ]
+    return study
+
+
+def wait_for(find, process):
+    """Return what `find` gives as soon as it is true; fail if the process ends before."""
+    end = time.monotonic() + PATIENCE
+    while time.monotonic() < end:
+        if found := find():
+            return found
+        assert process.poll() is None, "Snakemake ended before its time"
+        time.sleep(0.2)
+    raise AssertionError("nothing happened")
+
+
+@pytest.fixture(scope="module")
+def submitted(cluster, root, make_workspace, long_study):
+    """Return a workspace whose study has gone through SLURM, with one training cancelled in the middle."""
+    workspace = make_workspace(root)
+    arguments = ["--workflow-profile", root / PROFILE, "--set-resources"]
+    # On the command line these take the place of all that the profile sets.
+    arguments += ["train:runtime=1", "train:mem_mb=1000", "train:slurm_partition=gpu"]
+    quick = ["--slurm-init-seconds-before-status-checks", "3", "--latency-wait", "10", "--slurm-no-account"]
+    with workspace.start(*arguments, *quick, study=long_study) as process:
+
+        def job():
+            found = re.search(r"submitted with SLURM jobid (\d+) \(log: .*rule_train/short", workspace.said())
+            return found and found[1]
+
+        number = wait_for(job, process)
+        wait_for(lambda: list((workspace.results / "work" / "short").rglob("last.pt")), process)
+        time.sleep(random.uniform(0, 8))
+        subprocess.run(["scancel", number], check=True)
+        assert process.wait(PATIENCE) == 0, workspace.said()
+    workspace.cancelled = number
+    return workspace
+
+
+@pytest.fixture(scope="module")
+def local(root, make_workspace, long_study):
+    """Return a workspace in which the same study was run on this machine, without interruption."""
+    workspace = make_workspace(root)
+    done = workspace.snakemake(study=long_study)
+    assert done.returncode == 0, done.stdout
+    return workspace
+
+
+def jobs(workspace, run):
+    """Return the SLURM jobs of a training's attempts."""
+    dataset, method = run.split("/")[1:3]
+    folder = workspace.folder / ".snakemake" / "slurm_logs" / "rule_train" / f"{dataset}_{method}_1_1"
+    return sorted((path.stem for path in folder.glob("*.log")), key=int)
+
+
+@pytest.mark.parametrize("run", [CANCELLED, LIMITED])
+def test_the_training_had_saved_itself_and_went_on(submitted, run):
+    log = (submitted.results / run / "logs" / "train.log").read_text()
+    saved = re.search(r"SIGTERM at iteration (\d+): saved", log)
+    assert saved, log
+    assert f"going on from iteration {saved[1]}\n" in log[saved.end() :]
+
+
+def test_the_time_limit_was_met(submitted):
+    first = jobs(submitted, LIMITED)[0]
+    folder = submitted.folder / ".snakemake" / "slurm_logs"
+    assert "DUE TO TIME LIMIT" in next(folder.rglob(f"{first}.log")).read_text()
+
+
+@pytest.mark.parametrize("run", [CANCELLED, LIMITED])
+def test_every_stage_ran_as_a_job(submitted, run):
+    trained, evaluated = (
+        json.loads((submitted.results / run / name).read_text())["provenance"]["slurm_job"]
+        for name in ("run.json", "evaluation.json")
+    )
+    attempts = jobs(submitted, run)
+    assert len(attempts) > 1
+    assert trained == attempts[-1] != submitted.cancelled
+    assert evaluated not in attempts
+    assert int(evaluated) > 0
+
+
+@pytest.mark.parametrize("run", [CANCELLED, LIMITED])
+def test_the_results_are_those_of_a_run_that_was_never_interrupted(submitted, local, run):
+    digests = [[sha256_file(w.results / run / name) for name in FILES] for w in (submitted, local)]
+    assert digests[0] == digests[1]
+
+
+def test_nothing_is_left_and_nothing_runs_again(submitted, long_study):
+    assert not list((submitted.results / "work").rglob("*.pt"))
+    assert submitted.planned(study=long_study) == {}
+
+
+def test_a_second_pipeline_in_the_same_folder_is_told_of_the_first(root, make_workspace, long_study):
+    workspace = make_workspace(root)
+    with workspace.start(study=long_study) as process:
+        wait_for(lambda: list(workspace.folder.glob(".snakemake/locks/*")), process)
+        second = workspace.snakemake(study=long_study)
+        assert second.returncode != 0
+        assert "LockException" in second.stdout or "locked" in second.stdout
+        process.send_signal(signal.SIGINT)
+        process.wait(PATIENCE)
