@@ -53,10 +53,8 @@ def origin() -> str:
     """Return one line that says which program runs where."""
     head, where = commit(), container()
     now = datetime.now(UTC).isoformat(timespec="seconds")
-    parts = [
-        f"{now} m3hl {__version__}",
-        f"commit {head['commit']}{' with uncommitted changes' * bool(head['dirty'])}",
-    ]
+    changes = " with uncommitted changes" if head["dirty"] else ""
+    parts = [f"{now} m3hl {__version__}", f"commit {head['commit']}{changes}"]
     if where["container"]:
         parts += [f"in {where['container']} {where['image_sha256']}", f"package of the {where['package']}"]
     return ", ".join([*parts, f"{sys.executable} {platform.python_version()}"])
