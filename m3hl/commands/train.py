@@ -73,6 +73,7 @@ def command(
             "selection": selection.summary(),
             **training.facts,
             "seconds": round(training.seconds, 2),
+            "resumed_at": training.resumed_at,
             "provenance": stopwatch.record(**describe_device(where), store_sha256=sha256_file(store)),
         },
     )

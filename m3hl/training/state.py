@@ -1,7 +1,7 @@
 """What changes while a run trains."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -29,6 +29,7 @@ class Training:
         facts: which cases are used, and how many samples and parameters there are; not in checkpoints.
         iteration: iterations done.
         seconds: time spent on them, interrupted attempts included as far as their last checkpoint.
+        resumed_at: iterations at which an interrupted run went on.
     """
 
     method: Method
@@ -39,17 +40,19 @@ class Training:
     facts: dict[str, Any]
     iteration: int = 0
     seconds: float = 0.0
+    resumed_at: list[int] = field(default_factory=list)
 
     def state_dict(self) -> dict[str, Any]:
         """Return the state for a checkpoint."""
         parts = {name: getattr(self, name).state_dict() for name in PARTS}
-        return parts | {"iteration": self.iteration, "seconds": self.seconds}
+        return parts | {"iteration": self.iteration, "seconds": self.seconds, "resumed_at": self.resumed_at}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from a checkpoint's state."""
         for name in PARTS:
             getattr(self, name).load_state_dict(state[name])
         self.iteration, self.seconds = state["iteration"], state["seconds"]
+        self.resumed_at = [*state["resumed_at"], self.iteration]
 
     def require_finite(self) -> None:
         """Stop a run whose newest loss or whose weights are NaN or infinite; its last good checkpoint stays.

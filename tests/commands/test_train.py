@@ -59,7 +59,7 @@ def test_the_record_of_2d(hearts):
     record = json.loads((hearts.run / "run.json").read_text())
     assert list(record) == [
         "experiment", "dataset", "method", "labeled", "seed", "settings", "selection", "labeled_groups", "counts",
-        "seconds", "provenance",
+        "seconds", "resumed_at", "provenance",
     ]  # fmt: skip
     assert [record[key] for key in ("experiment", "dataset", "method", "labeled", "seed")] == [
         "tiny", "d", "m3hl", 2, 1,
@@ -74,6 +74,7 @@ def test_the_record_of_2d(hearts):
     assert record["provenance"]["m3hl"] == __version__
     assert record["provenance"]["store_sha256"] == sha256_file(hearts.store)
     assert record["seconds"] > 0
+    assert record["resumed_at"] == []
 
 
 def test_the_record_of_3d(atria):

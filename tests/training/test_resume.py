@@ -119,7 +119,9 @@ def test_a_signal_saves_the_run_after_the_step_that_it_meets(
     assert message == f"{number.name} at iteration {iteration}: saved; the same command goes on from there"
     assert signal.getsignal(number) is before
     steps, _ = watch(loop, "step")
-    assert bits(launch(settings, tmp_path)) == whole(dimensions, method)
+    training = launch(settings, tmp_path)
+    assert bits(training) == whole(dimensions, method)
+    assert training.resumed_at == [iteration]
     assert len(steps) == 6 - iteration
 
 
