@@ -1,17 +1,19 @@
 """The container image: what it holds, told inside at its building and read outside by the workflow.
 
-`python -m m3hl.image` prints the labels `version`, `environment` (digest of Python's version and of every
-package's), `package` (digest of this package), `torch` and `cuda`.
+`python -m m3hl.image` prints the labels `version`, `environment` (digest of the packages' versions), `package`
+(digest of this package), `torch` and `cuda`.
 """
 
+import contextlib
 import hashlib
 import json
 import os
 import platform
+import re
 import shutil
 import subprocess
 from collections.abc import Iterable
-from importlib.metadata import distributions
+from importlib.metadata import requires, version
 from pathlib import Path
 
 from m3hl import __version__
@@ -22,7 +24,7 @@ from m3hl.provenance import commit
 
 WORKING_COPY = "/opt/working-copy"
 """Where in the image a mounted working copy is used instead of the image's own package."""
-PASSED_ON = ("CUDA_VISIBLE_DEVICES", "SLURM_JOB_ID")
+PASSED_ON = ("CUDA_VISIBLE_DEVICES", "OMP_NUM_THREADS", "SLURM_JOB_ID")
 """What of the host's environment the stages need; all else stays outside."""
 
 
@@ -38,9 +40,15 @@ def main() -> None:
 
 
 def environment() -> str:
-    """Return a digest of Python's version and of every installed package's, this one left out."""
-    names = {f"{d.name.lower()}=={d.version}" for d in distributions() if d.name.lower() not in ("m3hl", "pip")}
-    return hashlib.sha256("\n".join([platform.python_version(), *sorted(names)]).encode()).hexdigest()
+    """Return a digest of the versions of Python and of the packages that this one requires.
+
+    Patch levels of Python and builds of a version (CPU, CUDA) do not count: on the host and in an image of the
+    same pinned packages the digest is the same.
+    """
+    names = [re.match(r"[\w.-]+", text)[0] for text in requires("m3hl") or [] if "extra ==" not in text]
+    versions = sorted(f"{name.lower()}=={version(name).partition('+')[0]}" for name in names)
+    python = "{}.{}".format(*platform.python_version_tuple())
+    return hashlib.sha256("\n".join([python, *versions]).encode()).hexdigest()
 
 
 def describe_image(image: Path) -> dict[str, str]:
@@ -53,13 +61,14 @@ def describe_image(image: Path) -> dict[str, str]:
         raise UserError(f"{image}: the image is not built yet; run make image first")
     stamp = f"{image.stat().st_size} bytes, changed {image.stat().st_mtime_ns}"
     kept = image.with_name(f"{image.name}.json")
-    if kept.is_file() and (facts := read_json(kept, "description of the image"))["file"] == stamp:
+    if kept.is_file() and (facts := read_json(kept, "description of the image")).get("file") == stamp:
         return facts
     facts = labels(image)
     if missing := {"environment", "package"} - facts.keys():
         raise UserError(f"{image}: this image does not tell its {' and '.join(sorted(missing))}; run make image")
     facts |= {"file": stamp, "sha256": sha256_file(image)}
-    write_json(kept, facts)
+    with contextlib.suppress(UserError):  # an image of somebody else's: read again each time
+        write_json(kept, facts)
     return facts
 
 
@@ -93,30 +102,45 @@ def container_settings(image: Path, arguments: str, folders: Iterable[Path]) -> 
         folders: where data are read from, or put.
 
     Raises:
-        UserError: the image holds another package than this one, and no working copy is mounted in its place.
+        UserError: the image holds another package than this one, and no working copy is mounted in its place; or
+            a folder has a name that cannot be bound.
     """
     facts, name = describe_image(image), program().upper()
     values = {"M3HL_IMAGE": facts["sha256"]} | {key: os.environ[key] for key in PASSED_ON if key in os.environ}
-    if WORKING_COPY in arguments:
+    if mounted := re.search(rf"([^\s,=]+):{WORKING_COPY}\b", arguments):
+        if Path(mounted[1]).resolve() != ROOT.parent:
+            raise UserError(
+                f"{mounted[1]}: this is mounted as the working copy, but the workflow is {ROOT.parent}"
+            )
         here = commit()
-        values["M3HL_WORKING_COPY"] = f"{here['commit']}{'-dirty' if here['dirty'] else ''}"
+        values["M3HL_COMMIT"] = f"{here['commit'] or 'unknown'}{'-dirty' if here['dirty'] else ''}"
     elif facts["package"] != package_digest():
         raise UserError(
             f"{image}: the image holds another version of this package than {ROOT}; run make image, or use the "
             f'working copy in the image: --apptainer-args="--bind {ROOT.parent}:{WORKING_COPY}"'
         )
-    binds = [os.environ.get(f"{name}_BIND", ""), *outside(folders)]
-    return {
-        f"{name}_CLEANENV": "1",
-        f"{name}_BIND": ",".join(filter(None, binds)),
-    } | {f"{name}ENV_{key}": value for key, value in values.items()}
+    # Jobs inherit what Snakemake's first process has set.
+    binds = dict.fromkeys([*filter(None, os.environ.get(f"{name}_BIND", "").split(",")), *outside(folders)])
+    return {f"{name}_CLEANENV": "1", f"{name}_BIND": ",".join(binds)} | {
+        f"{name}ENV_{key}": value for key, value in values.items()
+    }
 
 
 def outside(folders: Iterable[Path]) -> list[str]:
-    """Return the folders that are not visible in a container by themselves, links followed, each once."""
-    here = Path.cwd().resolve()
-    found = dict.fromkeys(str(folder.resolve()) for folder in folders if folder.exists())
-    return [folder for folder in found if not Path(folder).is_relative_to(here)]
+    """Return the binds that make folders visible in a container, under their names and where links lead.
+
+    Raises:
+        UserError: a name holds a comma or a colon, which separate binds.
+    """
+    here, found = Path.cwd().resolve(), []
+    for folder in folders:
+        target = folder.resolve()
+        for name in (Path(os.path.abspath(folder)), target):  # noqa: PTH100 (links stay)
+            if not name.is_relative_to(here) and folder.exists():
+                if set(f"{target}{name}") & set(",:"):
+                    raise UserError(f"{folder}: a comma or colon in a path cannot go into a container; rename it")
+                found.append(f"{target}:{name}")
+    return found
 
 
 if __name__ == "__main__":

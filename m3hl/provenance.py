@@ -41,11 +41,11 @@ class Stopwatch:
 
 
 def container() -> dict[str, str | None]:
-    """Return the image that this process runs in, its digest, and and whose package runs."""
+    """Return the image that this process runs in, its digest, and whose package runs."""
     path = os.environ.get("APPTAINER_CONTAINER") or os.environ.get("SINGULARITY_CONTAINER")
     package = None
     if path:
-        package = "working copy" if "M3HL_WORKING_COPY" in os.environ else "image"
+        package = "working copy" if Path(__file__).is_relative_to("/opt/working-copy") else "image"
     return {"container": path, "image_sha256": os.environ.get("M3HL_IMAGE"), "package": package}
 
 

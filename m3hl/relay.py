@@ -8,6 +8,7 @@ import contextlib
 import os
 import signal
 import threading
+import time
 from pathlib import Path
 
 PASSED_ON = (signal.SIGTERM, signal.SIGUSR1)
@@ -27,28 +28,36 @@ def pass_signals_on() -> None:
 
 
 def relay(arrivals: int) -> None:
-    """Send each signal whose number can be read from a pipe to the running stages."""
+    """Send each signal whose number can be read from a pipe to the running stages, or to the next that starts."""
     while number := os.read(arrivals, 1):
-        if number[0] in PASSED_ON:
-            for process in leaves(os.getpid()):
-                with contextlib.suppress(ProcessLookupError, PermissionError):
-                    os.kill(process, number[0])
+        if number[0] not in PASSED_ON:
+            continue
+        while not (stages := leaves(os.getpid())):
+            time.sleep(0.1)
+        for process in stages:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.kill(process, number[0])
 
 
 def leaves(root: int) -> list[int]:
-    """Return the processes below `root` that have no children: not the shells, but what they have started."""
+    """Return the processes below `root` that have no children: not the shells, but what they have started.
+
+    A process in a group of its own is a helper, such as the one that holds Apptainer's file system.
+    """
     children: dict[int, list[int]] = {}
+    group: dict[int, int] = {}
     for folder in PROCESSES.glob("[0-9]*"):
         with contextlib.suppress(OSError):
-            # number (name) state parent …, where the name may hold anything, brackets too
-            parent = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
-            children.setdefault(parent, []).append(int(folder.name))
+            # number (name) state parent group …, where the name may hold anything, brackets too
+            fields = (folder / "stat").read_text().rpartition(")")[2].split()
+            children.setdefault(int(fields[1]), []).append(int(folder.name))
+            group[int(folder.name)] = int(fields[2])
     found: list[int] = []
-    waiting = list(children.get(root, []))
+    waiting = [(root, process) for process in children.get(root, [])]
     while waiting:
-        process = waiting.pop()
+        parent, process = waiting.pop()
         below = children.get(process, [])
-        waiting += below
-        if not below:
+        waiting += [(process, child) for child in below]
+        if not below and group[process] == group.get(parent):
             found.append(process)
     return found

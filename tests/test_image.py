@@ -9,8 +9,8 @@ import pytest
 from m3hl import image as module
 from m3hl.errors import UserError
 from m3hl.files import sha256_file
-from m3hl.fingerprint import package_digest
-from m3hl.image import WORKING_COPY, container_settings, describe_image, environment
+from m3hl.fingerprint import ROOT, package_digest
+from m3hl.image import PASSED_ON, WORKING_COPY, container_settings, describe_image, environment
 
 LABELS = {"environment": "e" * 64, "package": package_digest(), "torch": "2.13.0"}
 
@@ -26,7 +26,7 @@ def sif(tmp_path, monkeypatch):
     program.write_text(f'#!/bin/sh\necho "$@" >> "{calls}"\ncat "{labels}"\n')
     program.chmod(program.stat().st_mode | stat.S_IXUSR)
     monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
-    for name in ("APPTAINER_BIND", "CUDA_VISIBLE_DEVICES", "SLURM_JOB_ID"):
+    for name in ("APPTAINER_BIND", *PASSED_ON):
         monkeypatch.delenv(name, raising=False)
     (tmp_path / "work").mkdir()
     monkeypatch.chdir(tmp_path / "work")
@@ -91,34 +91,57 @@ def test_nothing_of_the_host_comes_in_but_what_stages_need(sif, monkeypatch):
     }
 
 
-def test_folders_outside_the_working_directory_are_bound(sif, tmp_path, monkeypatch):
-    for folder in ("work/inside", "data", "disk"):
-        (tmp_path / folder).mkdir()
+def test_folders_outside_the_working_directory_are_bound_under_all_their_names(sif, tmp_path, monkeypatch):
+    for folder in ("work/inside", "data", "disk/deep"):
+        (tmp_path / folder).mkdir(parents=True)
     (tmp_path / "work" / "link").symlink_to(tmp_path / "disk")
+    (tmp_path / "scratch").symlink_to(tmp_path / "disk")
     monkeypatch.setenv("APPTAINER_BIND", "/mine")
-    folders = [tmp_path / "work" / "inside", tmp_path / "data", tmp_path / "work" / "link", tmp_path / "none"]
-    binds = container_settings(sif, "", folders)["APPTAINER_BIND"]
-    assert binds.split(",") == ["/mine", str(tmp_path / "data"), str(tmp_path / "disk")]
+
+    def binds(*names):
+        return container_settings(sif, "", [tmp_path / name for name in names])["APPTAINER_BIND"].split(",")
+
+    data, disk, deep = (tmp_path / name for name in ("data", "disk", "disk/deep"))
+    assert binds("work/inside", "none") == ["/mine"]
+    assert binds("data", "data") == ["/mine", f"{data}:{data}"]
+    assert binds("work/link") == ["/mine", f"{disk}:{disk}"]
+    assert binds("scratch/deep") == ["/mine", f"{deep}:{tmp_path}/scratch/deep", f"{deep}:{deep}"]
+    monkeypatch.setenv("APPTAINER_BIND", f"/mine,{data}:{data}")
+    assert binds("data") == ["/mine", f"{data}:{data}"]
+
+
+def test_a_folder_whose_name_cannot_be_bound_is_refused(sif, tmp_path):
+    (tmp_path / "a,b").mkdir()
+    with pytest.raises(UserError, match=r"a,b: a comma or colon in a path cannot go into a container; rename it"):
+        container_settings(sif, "", [tmp_path / "a,b"])
+
+
+def test_an_image_in_a_folder_of_somebody_elses_can_be_used(sif, monkeypatch):
+    def refuse(path, _):
+        raise UserError(f"{path}: cannot write into this folder")
+
+    monkeypatch.setattr(module, "write_json", refuse)
+    assert describe_image(sif)["sha256"] == sha256_file(sif)
 
 
 def test_an_image_with_another_package_is_refused_unless_a_working_copy_is_mounted(sif):
     label(sif, **LABELS | {"package": "of last week"})
     with pytest.raises(UserError, match=r"another version .* make image, or .*--bind .*:/opt/working-copy"):
         container_settings(sif, "", [])
-    values = container_settings(sif, f"--nv --bind /somewhere:{WORKING_COPY}", [])
-    assert "APPTAINERENV_M3HL_WORKING_COPY" in values
+    values = container_settings(sif, f"--nv --bind {ROOT.parent}:{WORKING_COPY}", [])
+    assert values["APPTAINERENV_M3HL_COMMIT"]
+    with pytest.raises(UserError, match=r"/somewhere: this is mounted as the working copy, but the workflow is"):
+        container_settings(sif, f"--bind /somewhere:{WORKING_COPY}", [])
 
 
-def test_the_environment_is_that_of_the_packages(monkeypatch):
-    class Package:
-        def __init__(self, name, version):
-            self.name, self.version = name, version
-
-    def digest(*packages):
-        monkeypatch.setattr(module, "distributions", lambda: [Package(*p) for p in packages])
-        return environment()
-
-    before = digest(("torch", "2.13.0"), ("numpy", "2.4.6"))
-    assert digest(("numpy", "2.4.6"), ("Torch", "2.13.0"), ("m3hl", "9"), ("pip", "1")) == before
-    assert digest(("numpy", "2.4.6"), ("torch", "2.13.0+cpu")) != before
-    assert digest(("numpy", "2.4.6")) != before
+def test_the_environment_is_that_of_the_required_packages(monkeypatch):
+    required = ["torch>=2.6,<3", "numpy", 'pytest>=8; extra == "dev"']
+    monkeypatch.setattr(module, "requires", lambda _: required)
+    versions = {"torch": "2.13.0", "numpy": "2.4.6"}
+    monkeypatch.setattr(module, "version", versions.__getitem__)
+    before = environment()
+    required.reverse()
+    versions["torch"] = "2.13.0+cpu"
+    assert environment() == before
+    versions["numpy"] = "2.4.7"
+    assert environment() != before

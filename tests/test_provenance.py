@@ -15,7 +15,7 @@ def environment(monkeypatch):
     """Return a function that sets what a container's environment says, where there is no git."""
 
     def set_to(**values):
-        for name in (*CONTAINER, "SINGULARITY_CONTAINER", "M3HL_WORKING_COPY"):
+        for name in (*CONTAINER, "SINGULARITY_CONTAINER"):
             monkeypatch.delenv(name, raising=False)
         for name, value in values.items():
             monkeypatch.setenv(name, value)
@@ -36,10 +36,12 @@ def test_on_the_host_there_is_no_container(environment):
 
 
 @pytest.mark.parametrize(
-    ("more", "package"), [({}, "image"), ({"M3HL_WORKING_COPY": "c0ffee-dirty"}, "working copy")]
+    ("file", "package"),
+    [("/opt/m3hl/lib/m3hl/provenance.py", "image"), ("/opt/working-copy/m3hl/provenance.py", "working copy")],
 )
-def test_in_a_container_image_and_package_are_told(environment, more, package):
-    environment(**CONTAINER, **more)
+def test_in_a_container_image_and_package_are_told(environment, monkeypatch, file, package):
+    environment(**CONTAINER)
+    monkeypatch.setattr(provenance, "__file__", file)
     found = {"container": "/x/m3hl.sif", "image_sha256": "ab12", "package": package}
     assert container() == found
     assert Stopwatch().record().items() >= found.items()

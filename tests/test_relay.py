@@ -21,13 +21,22 @@ print("ready", flush=True)
 time.sleep(60)
 """
 JOB = """
-import signal, subprocess, sys
+import os, signal, subprocess, sys, time
 from m3hl.relay import pass_signals_on
 pass_signals_on()
 if sys.argv[2] == "own handler":
     signal.signal(signal.SIGTERM, lambda *_: None)
+if sys.argv[2] == "with a helper":
+    helper = subprocess.Popen(["sleep", "60"], start_new_session=True)
+if sys.argv[2] == "late":
+    os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(0.5)
 stage = subprocess.Popen(["bash", "-c", 'set -e; "$0" -c "$1" || exit $?', sys.executable, sys.argv[1]])
-sys.exit(stage.wait())
+code = stage.wait()
+if sys.argv[2] == "with a helper":
+    assert helper.poll() is None
+    helper.kill()
+sys.exit(code)
 """
 
 
@@ -36,10 +45,10 @@ def job():
     """Return a function that starts a job, and waits until its program runs."""
     processes = []
 
-    def start(how="as it is"):
+    def start(how="as it is", wait=True):
         process = subprocess.Popen([sys.executable, "-c", JOB, PROGRAM, how], stdout=subprocess.PIPE, text=True)
         processes.append(process)
-        assert process.stdout.readline() == "ready\n"
+        assert not wait or process.stdout.readline() == "ready\n"
         return process
 
     yield start
@@ -71,3 +80,14 @@ def test_a_process_that_ends_meanwhile_is_no_obstacle(job, monkeypatch):
     while process.poll() is None and time.monotonic() < end:
         leaves(process.pid)
     assert process.returncode == 137
+
+
+def test_a_helper_in_a_group_of_its_own_is_spared(job):
+    process = job("with a helper")
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(20) == 3
+
+
+def test_a_signal_that_comes_too_early_waits_for_the_stage(job):
+    process = job("late", wait=False)
+    assert process.wait(20) in (3, 128 + signal.SIGTERM), "the program ended by itself"

@@ -11,6 +11,7 @@ from m3hl.data.datasets.description import CaseFiles
 from m3hl.data.inventory import Inventory, record_files
 from m3hl.data.split import own_split
 from m3hl.errors import UserError
+from m3hl.files import make_folder
 
 log = logging.getLogger(__name__)
 
@@ -78,14 +79,15 @@ def own_files(config: DatasetConfig) -> list[Path]:
 
 
 def data_folders(configs: Iterable[DatasetConfig]) -> list[Path]:
-    """Return the folders that hold the files of data sets, or will hold them."""
+    """Return the folders that hold the files of data sets, or will hold them: these are made."""
     folders: list[Path] = []
     for config in configs:
         if config.source == "folder":
-            folders += [path.parent for path in own_files(config)]
+            folders += [folder for path in own_files(config) for folder in (path.parent, path.resolve().parent)]
         elif config.path:
-            # A folder that is still to be made is made by the stage, in the nearest one that is there.
-            folders.append(next(folder for folder in (config.path, *config.path.parents) if folder.exists()))
+            if config.download:
+                make_folder(config.path)
+            folders.append(config.path)
     return list(dict.fromkeys(folders))
 
 

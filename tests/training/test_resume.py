@@ -115,14 +115,25 @@ def test_a_signal_saves_the_run_after_the_step_that_it_meets(
     launch, make_settings, bits, whole, signalled, watch, tmp_path, dimensions, method, number, at, iteration
 ):
     settings, before = make_settings(dimensions, method=method), signal.getsignal(number)
+    expected = whole(dimensions, method)
     message = signalled(settings, number, at, loop, "step")
     assert message == f"{number.name} at iteration {iteration}: saved; the same command goes on from there"
     assert signal.getsignal(number) is before
     steps, _ = watch(loop, "step")
     training = launch(settings, tmp_path)
-    assert bits(training) == whole(dimensions, method)
+    assert bits(training) == expected
     assert training.resumed_at == [iteration]
     assert len(steps) == 6 - iteration
+
+
+def test_a_signal_between_two_rows_of_the_learning_curve(launch, make_settings, bits, signalled, tmp_path):
+    settings = make_settings(method="m3hl", iterations=24, validate_every=20)
+    expected = bits(launch(settings, tmp_path / "whole"))
+    # Rows are written every four iterations.
+    assert signalled(settings, signal.SIGTERM, 7, loop, "step").startswith("SIGTERM at iteration 7: saved")
+    training = launch(settings, tmp_path)
+    assert bits(training) == expected
+    assert training.resumed_at == [7]
 
 
 @pytest.mark.parametrize("at", [1, 3, 9])
@@ -130,16 +141,17 @@ def test_a_signal_while_validating_repeats_the_validation(
     launch, make_settings, bits, whole, signalled, watch, tmp_path, at
 ):
     # Of 2 networks and 2 cases each: calls 1 to 4 after iteration 2, 5 to 8 after 4, 9 to 12 after 6.
-    settings, iteration = make_settings(method="m3hl"), {1: 2, 3: 2, 9: 6}[at]
+    settings, expected = make_settings(method="m3hl"), whole(2, "m3hl")
+    iteration = {1: 2, 3: 2, 9: 6}[at]
     message = signalled(settings, signal.SIGTERM, at, validation, "mean_dice")
     assert message.startswith(f"SIGTERM at iteration {iteration}: saved")
     steps, _ = watch(loop, "step")
-    assert bits(launch(settings, tmp_path)) == whole(2, "m3hl")
+    assert bits(launch(settings, tmp_path)) == expected
     assert len(steps) == 6 - iteration
 
 
 def test_a_signal_in_the_last_case_comes_too_late(launch, make_settings, bits, whole, monkeypatch, tmp_path):
-    calls, original = [], validation.mean_dice
+    expected, calls, original = whole(2, "m3hl"), [], validation.mean_dice
 
     def watched(*arguments):
         calls.append(1)
@@ -148,7 +160,7 @@ def test_a_signal_in_the_last_case_comes_too_late(launch, make_settings, bits, w
         return original(*arguments)
 
     monkeypatch.setattr(validation, "mean_dice", watched)
-    assert bits(launch(make_settings(method="m3hl"), tmp_path)) == whole(2, "m3hl")
+    assert bits(launch(make_settings(method="m3hl"), tmp_path)) == expected
 
 
 @pytest.mark.parametrize(("at", "name"), [(1, "write_json"), (1, "save_tensors"), (2, "save_tensors")])

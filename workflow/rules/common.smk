@@ -24,7 +24,7 @@ from m3hl.config.experiment import parse_config
 from m3hl.config.run import describe
 from m3hl.data.sources import data_folders, own_files
 from m3hl.errors import UserError
-from m3hl.image import container_settings, describe_image
+from m3hl.image import container_settings, describe_image, environment
 from m3hl.relay import pass_signals_on
 
 if not workflow.is_main_process:
@@ -57,16 +57,19 @@ RESULTS = Path("results") / STUDY.name
 DATA = RESULTS / "data" / "{dataset}"
 RUN = RESULTS / "runs" / "{dataset}" / "{method}" / "labeled-{labeled}" / "seed-{seed}"
 IMAGE = ROOT / "containers" / "m3hl.sif"
-ENVIRONMENT = None
+ENVIRONMENT = environment()
 if DeploymentMethod.APPTAINER in workflow.deployment_settings.deployment_method:
     try:
-        # Snakemake knows the image by its name alone; as a param, other content runs everything again.
+        # Snakemake knows the image by its name alone; as a param, other packages in it run everything again.
         ENVIRONMENT = describe_image(IMAGE)["environment"]
         os.environ.update(
             container_settings(
                 IMAGE,
                 workflow.deployment_settings.apptainer_args,
-                data_folders(STUDY.dataset(name) for name in DATASETS),
+                [
+                    *data_folders(STUDY.dataset(name) for name in DATASETS),
+                    Path("results"),
+                ],
             )
         )
     except UserError as error:
@@ -92,6 +95,16 @@ def source(stage, dataset, method):
 def is_3d(w):
     """Return whether a data set is of volumes."""
     return describe(STUDY.dataset(w.dataset)).dimensions == 3
+
+
+def gpus(w):
+    """Return how many GPUs a training or an evaluation of volumes asks for."""
+    return 0 if STUDY.dataset(w.dataset).device == "cpu" else 1
+
+
+def gpus_to_evaluate(w):
+    """Return how many GPUs an evaluation asks for: slices are segmented on the CPU in a minute or two."""
+    return gpus(w) if is_3d(w) else 0
 
 
 def read_by(stage):

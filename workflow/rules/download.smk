@@ -14,7 +14,7 @@ rule download:
     params:
         config=read_by("download"),
         code=code_of("download"),
-        image=ENVIRONMENT,
+        environment=ENVIRONMENT,
     shell:
         "m3hl --log {log:q} download --config {params.config:q} --dataset {wildcards.dataset}"
         " --out {output.files:q}"

@@ -12,14 +12,18 @@ rule evaluate:
         RUN / "logs" / "evaluate.tsv"
     threads: 1
     resources:
-        gpu=lambda w: 1 if is_3d(w) else 0,
+        gpu=gpus_to_evaluate,
         mem_mb=8000,
         runtime="4h",
     params:
         config=read_by("evaluate"),
         code=code_of("evaluate"),
-        image=ENVIRONMENT,
+        environment=ENVIRONMENT,
         folder=lambda w, input: Path(input.weights).parent,
+        device=lambda w, resources: (
+            STUDY.dataset(w.dataset).device if resources.gpu else "cpu"
+        ),
     shell:
         "m3hl --log {log:q} evaluate --config {params.config:q} --dataset {wildcards.dataset}"
         " --store {input.store:q} --run {params.folder:q} --threads {threads}"
+        " --device {params.device}"

@@ -14,7 +14,7 @@ rule preprocess:
     params:
         config=read_by("preprocess"),
         code=code_of("preprocess"),
-        image=ENVIRONMENT,
+        environment=ENVIRONMENT,
     shell:
         "m3hl --log {log:q} preprocess --config {params.config:q} --dataset {wildcards.dataset}"
         " --files {input.files:q} --out {output.store:q}"

@@ -26,7 +26,7 @@ rule report:
     params:
         config=STUDY.model_dump_json(exclude_defaults=True),
         code=code_of("report"),
-        image=ENVIRONMENT,
+        environment=ENVIRONMENT,
         results=lambda w, output: Path(output.page).parent,
     shell:
         "m3hl --log {log:q} report --config {params.config:q} --results {params.results:q} --out {output.page:q}"

@@ -12,14 +12,14 @@ rule train:
         RUN / "logs" / "train.tsv"
     threads: 1
     resources:
-        gpu=1,
+        gpu=gpus,
         # More at each attempt, but not twice: a node must still have it.
         mem_mb=lambda w, attempt: (8000 if is_3d(w) else 4000) + 4000 * attempt,
         runtime="24h",
     params:
         config=read_by("train"),
         code=code_of("train"),
-        image=ENVIRONMENT,
+        environment=ENVIRONMENT,
         folder=str(RUN),
         # Snakemake deletes outputs before a job starts: an interrupted run's checkpoints lie elsewhere.
         work=str(RESULTS / "work" / RUN.relative_to(RESULTS / "runs")),
