@@ -1,5 +1,6 @@
 """`m3hl train`: one method, one number of labeled cases, one seed."""
 
+import logging
 from pathlib import Path
 
 import click
@@ -35,7 +36,8 @@ def command(
 ) -> None:
     """Train a network, and write best.pt (the selected weights), last.pt, history.csv and run.json.
 
-    A run that was interrupted goes on from its last checkpoint. CUDA is used where there is one.
+    A run that was interrupted goes on from its last checkpoint. CUDA is used where there is one. Two GPUs can
+    train one run of M³HL: torchrun --nproc-per-node 2 -m m3hl train ….
     """
     run = Run(dataset, method, labeled_count(labeled), seed)
     study = load_config(config)
@@ -43,13 +45,16 @@ def command(
     make_folder(out)
 
     from m3hl.data.store import Store
+    from m3hl.methods.team import started_team
     from m3hl.training.device import choose_device, describe_device
     from m3hl.training.loop import train
     from m3hl.training.selection import Selection
     from m3hl.training.weights import Weights
 
     stopwatch, where = Stopwatch(), choose_device(device or study.dataset(dataset).device, threads)
-    with Store(store) as data:
+    with Store(store) as data, started_team(where) as team:
+        if team.rank > 0:
+            logging.disable(logging.INFO)
         label = f"{dataset} · {method} · {labeled} labeled · seed {seed}"
         training = train(
             settings,
@@ -58,7 +63,10 @@ def command(
             work=work or out / "work",
             device=where,
             code=code(study, "train", dataset, method),
+            team=team,
         )
+    if team.rank > 0:
+        return
     selection, last = training.selection, Selection("last")
     last.offer(training.method.student, training.iteration, None)
     for name, chosen in (("best.pt", selection), ("last.pt", last)):
@@ -74,6 +82,7 @@ def command(
             **training.facts,
             "seconds": round(training.seconds, 2),
             "resumed_at": training.resumed_at,
+            "processes": team.size,
             "provenance": stopwatch.record(**describe_device(where), store_sha256=sha256_file(store)),
         },
     )

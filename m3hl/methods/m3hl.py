@@ -1,6 +1,8 @@
 """M³HL: mutual mask mix with high-low level feature consistency (Liu et al., MICCAI 2025)."""
 
 import copy
+from collections.abc import Callable, Sequence
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -8,10 +10,12 @@ from torch import Tensor, nn
 from m3hl import nets
 from m3hl.config.run import RunSettings
 from m3hl.data.batches import Batch
+from m3hl.errors import UserError
 from m3hl.methods import method
 from m3hl.methods.losses import high_level_loss, low_level_loss, pooled, segmentation_loss
 from m3hl.methods.mix import draw_masks, mix
 from m3hl.methods.teacher import pseudo_label, update_teacher
+from m3hl.methods.team import Team
 
 
 class Method(method.Method):
@@ -23,30 +27,45 @@ class Method(method.Method):
         self.labeled_batch, self.unlabeled_batch = settings.labeled_batch, settings.unlabeled_batch
         self.student = nets.build(settings.dimensions, len(settings.classes) + 1, settings.channels)
         self.teacher = copy.deepcopy(self.student).requires_grad_(False)
+        self.join(Team())
+
+    def join(self, team: Team) -> None:
+        """Train with another process, each with a stream; raises `UserError` where the streams share anything.
+
+        `run_student` passes images through the student, and is no part of the method's state.
+        """
+        if team.size > 1 and (self.options.forward == "joint" or self.options.supervised_loss):
+            raise UserError(
+                "two processes take one stream each: that needs forward: separate and no supervised_loss; "
+                "train with one process"
+            )
+        self.team, self.run_student = team, partial(team.parallel(self.student, all_used=self.options.mix_loss))
 
     def losses(self, batch: Batch) -> dict[str, Tensor]:
         """Return the losses of one step; a batch's first halves are stream a, the second halves stream b."""
-        options = self.options
+        options, team = self.options, self.team
+        mask = self.draw_mask(batch)
+        team.prepare(batch.rng, self.student, self.teacher)
+        labeled_images, labels, unlabeled_images = (
+            team.own(halves.chunk(2)) for halves in (batch.labeled_images, batch.labels, batch.unlabeled_images)
+        )
         with torch.no_grad():
-            taught = self.forward_streams(self.teacher, batch.unlabeled_images.chunk(2))
+            taught = self.forward_streams(self.teacher, unlabeled_images)
             pseudo_labels = [pseudo_label(out.logits) for out in taught]
 
-        mask = self.draw_mask(batch)
-        labeled_side = [mask if keeps == "labeled" else 1 - mask for keeps in options.mask_keeps]
-        labels = batch.labels.chunk(2)
+        labeled_side = [mask if keeps == "labeled" else 1 - mask for keeps in team.own(options.mask_keeps)]
         mixed_images = [
             mix(labeled, unlabeled, side)
-            for labeled, unlabeled, side in zip(
-                batch.labeled_images.chunk(2), batch.unlabeled_images.chunk(2), labeled_side, strict=True
-            )
+            for labeled, unlabeled, side in zip(labeled_images, unlabeled_images, labeled_side, strict=True)
         ]
-        student = self.forward_streams(self.student, mixed_images)
+        student = self.forward_streams(self.run_student, mixed_images)
 
         losses: dict[str, Tensor] = {}
         total = torch.zeros((), device=mask.device)
         if options.mix_loss:
             streams = zip(student, labels, pseudo_labels, labeled_side, strict=True)
-            losses["mix"] = sum(self.mix_loss(out.logits, y, pseudo, side) for out, y, pseudo, side in streams)
+            terms = [self.mix_loss(out.logits, y, pseudo, side) for out, y, pseudo, side in streams]
+            losses["mix"] = team.sum(terms)
             total = total + losses["mix"]
         if options.consistency_loss:
             losses["low"] = low_level_loss(*self.features(options.low_features, student, taught))
@@ -73,7 +92,9 @@ class Method(method.Method):
         mask = draw_masks(batch.rng, count, crop, self.options.mask_patch(crop), self.options.mask_ratio)
         return mask.to(batch.labeled_images.device)
 
-    def forward_streams(self, network: nn.Module, streams: list[Tensor]) -> list[nets.Output]:
+    def forward_streams(
+        self, network: Callable[[Tensor], nets.Output], streams: Sequence[Tensor]
+    ) -> list[nets.Output]:
         """Pass the streams through a network one after the other, or as one batch (`forward: joint`)."""
         if self.options.forward == "separate":
             return [network(stream) for stream in streams]
@@ -84,10 +105,11 @@ class Method(method.Method):
         self, name: str, student: list[nets.Output], teacher: list[nets.Output]
     ) -> tuple[list[Tensor], list[Tensor]]:
         """Return the features called `name` of the mixed and of the unlabeled streams."""
-        return [feature(name, out) for out in student], [feature(name, out) for out in teacher]
+        return [feature(name, out) for out in student], self.team.gather([feature(name, out) for out in teacher])
 
     def after_step(self) -> None:
         """Let the teacher follow the student."""
+        self.team.combine_statistics()
         update_teacher(self.teacher, self.student, self.options.ema_decay, buffers=self.options.ema_buffers)
 
     def networks(self) -> dict[str, nn.Module]:

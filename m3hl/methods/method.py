@@ -3,6 +3,8 @@
 from torch import Tensor, nn
 
 from m3hl.data.batches import Batch
+from m3hl.errors import UserError
+from m3hl.methods.team import Team
 
 
 class Method(nn.Module):
@@ -20,6 +22,11 @@ class Method(nn.Module):
     def losses(self, batch: Batch) -> dict[str, Tensor]:
         """Return scalar losses by name; "loss" is the one to minimise, the others are logged."""
         raise NotImplementedError
+
+    def join(self, team: Team) -> None:
+        """Train with other processes; raises `UserError` where a method cannot be shared out."""
+        if team.size > 1:
+            raise UserError("only method m3hl is trained by two processes; start one")
 
     def after_step(self) -> None:
         """Update what follows the student; called after each optimiser step."""

@@ -2,6 +2,7 @@
 
 import logging
 import time
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from m3hl.data.store import Store
 from m3hl.errors import UserError
 from m3hl.files import sha256_file
 from m3hl.methods.method import Method
+from m3hl.methods.team import Team
 from m3hl.progress import Progress
 from m3hl.training.checkpoint import Checkpoints
 from m3hl.training.device import arithmetic, use_deterministic_algorithms
@@ -34,7 +36,14 @@ MEMORY_FORMAT = {2: torch.channels_last, 3: torch.channels_last_3d}
 
 
 def train(
-    settings: RunSettings, store: Store, *, label: str, work: Path, device: torch.device, code: str
+    settings: RunSettings,
+    store: Store,
+    *,
+    label: str,
+    work: Path,
+    device: torch.device,
+    code: str,
+    team: Team | None = None,
 ) -> Training:
     """Train one run; what an interrupted one left in `work` is taken up where it stopped.
 
@@ -45,29 +54,33 @@ def train(
         work: folder of checkpoints and TensorBoard logs.
         device: where to compute.
         code: digest of the source; a checkpoint that other source wrote is not taken up.
+        team: the processes that train the run; the first of them validates and saves.
 
     Raises:
         UserError: the store does not fit the settings, the checkpoint belongs to another run, the loss is not
             finite, or a signal interrupted the run, which is saved then.
     """
+    team = team or Team()
     if settings.deterministic:
         use_deterministic_algorithms(device)
     torch.manual_seed(settings.seed)
     method = methods.build(settings).to(device, memory_format=MEMORY_FORMAT[settings.dimensions]).train()
     batches = Batches.load(store, settings, device, unlabeled=method.unlabeled_batch > 0)
-    validation = Validation.load(store, settings, device)
+    validation = Validation.load(store, settings, device) if team.rank == 0 else None
     optimizer, selection = sgd(method, settings.options), Selection(settings.selection)
     identity = {"settings": settings.model_dump(mode="json"), "store": sha256_file(store.path), "code": code}
-    checkpoints = Checkpoints(work, identity, arithmetic(device))
+    checkpoints = Checkpoints(work, identity, arithmetic(device) | {"processes": team.size})
     training = Training(method, optimizer, History(), selection, checkpoints, facts(batches, method))
     if state := checkpoints.load():
         training.load_state_dict(state)
+
+    method.join(team)
 
     log.info("%s  %s", label, start_line(training))
     begun = time.monotonic() - training.seconds
     progress = Progress(label, settings.iterations, done=training.iteration)
     with (
-        SummaryWriter(str(checkpoints.folder / "tensorboard"), purge_step=training.iteration + 1) as board,
+        curves(checkpoints.folder, training.iteration) if team.rank == 0 else nullcontext() as board,
         Interruption() as interruption,
     ):
         try:
@@ -76,20 +89,22 @@ def train(
                 if row_is_due(training, settings):
                     record(training, settings, validation, board, interruption)
                     training.seconds = time.monotonic() - begun
-                    if is_due(training.iteration, settings.validate_every, settings.iterations):
+                    if is_due(training.iteration, settings.validate_every, settings.iterations) and team.rank == 0:
                         checkpoints.save(training.state_dict())
                 progress.update(training.iteration, training.history.summary())
                 if training.iteration == settings.iterations:
                     return training
-                interruption.check()
+                if team.any(interruption.name is not None, device):
+                    raise Interrupted(interruption.name or "a signal to another process")
                 rate = learning_rate(settings.options, training.iteration)
                 batch = batches.draw(training.iteration, method.labeled_batch, method.unlabeled_batch)
-                training.history.add(step(method, training.optimizer, batch, rate))
+                training.history.add(team.mean(step(method, training.optimizer, batch, rate)))
                 training.iteration += 1
         except Interrupted as signal:
             training.seconds = time.monotonic() - begun
             training.require_finite()
-            checkpoints.save(training.state_dict())
+            if team.rank == 0:
+                checkpoints.save(training.state_dict())
             raise UserError(
                 f"{signal} at iteration {training.iteration}: saved; the same command goes on from there"
             ) from signal
@@ -105,20 +120,25 @@ def row_is_due(training: Training, settings: RunSettings) -> bool:
 def record(
     training: Training,
     settings: RunSettings,
-    validation: Validation,
-    board: SummaryWriter,
+    validation: Validation | None,
+    board: SummaryWriter | None,
     interruption: Interruption,
 ) -> None:
     """Add a row to the learning curve; where validation is due, validate and offer the weights for selection."""
     method, iteration = training.method, training.iteration
     validates = is_due(iteration, settings.validate_every, settings.iterations)
-    scores = validation(method.networks(), interruption.check) if validates else {}
+    scores = validation(method.networks(), interruption.check) if validates and validation else {}
     row = training.history.close_row(iteration, learning_rate(settings.options, iteration - 1), scores)
     training.require_finite()
-    for name, value in row.items():
+    for name, value in row.items() if board else ():
         board.add_scalar(name, value, iteration)
     if validates:
         training.selection.offer(method.student, iteration, scores.get("val_student_dice"))
+
+
+def curves(folder: Path, iteration: int) -> SummaryWriter:
+    """Return the writer of TensorBoard's curves; what an interrupted run wrote after `iteration` is hidden."""
+    return SummaryWriter(str(folder / "tensorboard"), purge_step=iteration + 1)
 
 
 def start_line(training: Training) -> str:

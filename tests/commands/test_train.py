@@ -59,7 +59,7 @@ def test_the_record_of_2d(hearts):
     record = json.loads((hearts.run / "run.json").read_text())
     assert list(record) == [
         "experiment", "dataset", "method", "labeled", "seed", "settings", "selection", "labeled_groups", "counts",
-        "seconds", "resumed_at", "provenance",
+        "seconds", "resumed_at", "processes", "provenance",
     ]  # fmt: skip
     assert [record[key] for key in ("experiment", "dataset", "method", "labeled", "seed")] == [
         "tiny", "d", "m3hl", 2, 1,
@@ -122,6 +122,30 @@ def test_a_killed_run_ends_with_the_same_bits(m3hl, hearts, tmp_path):
     assert m3hl(*hearts("train", config=config, out=whole, threads=1)) is None
     for name in ("best.pt", "history.csv"):
         assert (killed / name).read_bytes() == (whole / name).read_bytes(), name
+
+
+@pytest.mark.slow
+def test_two_processes_that_are_interrupted_end_with_the_same_bits(hearts, tmp_path):
+    config = hearts.config("datasets.d.training", hearts.values["datasets"]["d"]["training"] | {"iterations": 60})
+    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "m3hl"]
+
+    def start(folder):
+        command = [*launch, *hearts("train", config=config, out=folder, threads=1)]
+        return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+    assert start(tmp_path / "whole").wait(300) == 0
+    process = start(tmp_path / "stopped")
+    while process.poll() is None and not list(tmp_path.glob("stopped/work/*/last.pt")):
+        time.sleep(0.05)
+    process.terminate()
+    assert process.wait(60) != 0
+    assert not (tmp_path / "stopped" / "best.pt").exists()
+    assert start(tmp_path / "stopped").wait(300) == 0
+    record = json.loads((tmp_path / "stopped" / "run.json").read_text())
+    assert record["processes"] == 2
+    assert 0 < record["resumed_at"][0] < 60
+    for name in ("best.pt", "last.pt", "history.csv"):
+        assert sha256_file(tmp_path / "stopped" / name) == sha256_file(tmp_path / "whole" / name), name
 
 
 TRAINING, OPTIONS = "datasets.d.training", "methods.m3hl.options"

@@ -102,6 +102,13 @@ def gpus(w):
     return 0 if STUDY.dataset(w.dataset).device == "cpu" else 1
 
 
+def launcher(w, count):
+    """Return how a training is started: M³HL's two streams can take a GPU each."""
+    if count > 1 and STUDY.method(w.method).method == "m3hl":
+        return "torchrun --standalone --nproc-per-node 2 -m m3hl"
+    return "m3hl"
+
+
 def gpus_to_evaluate(w):
     """Return how many GPUs an evaluation asks for: slices are segmented on the CPU in a minute or two."""
     return gpus(w) if is_3d(w) else 0
