@@ -30,16 +30,16 @@ class Method(method.Method):
         self.join(Team())
 
     def join(self, team: Team) -> None:
-        """Train with another process, each with a stream; raises `UserError` where the streams share anything.
-
-        `run_student` passes images through the student, and is no part of the method's state.
-        """
+        """Train with another process, each with a stream; raises `UserError` where the streams share anything."""
         if team.size > 1 and (self.options.forward == "joint" or self.options.supervised_loss):
             raise UserError(
                 "two processes take one stream each: that needs forward: separate and no supervised_loss; "
                 "train with one process"
             )
-        self.team, self.run_student = team, partial(team.parallel(self.student, all_used=self.options.mix_loss))
+        self.team = team
+        if team.size > 1:
+            # A partial is no module: what only passes images through the student is no part of the method's state.
+            self.averaged_student = partial(team.parallel(self.student, all_used=self.options.mix_loss))
 
     def losses(self, batch: Batch) -> dict[str, Tensor]:
         """Return the losses of one step; a batch's first halves are stream a, the second halves stream b."""
@@ -58,7 +58,7 @@ class Method(method.Method):
             mix(labeled, unlabeled, side)
             for labeled, unlabeled, side in zip(labeled_images, unlabeled_images, labeled_side, strict=True)
         ]
-        student = self.forward_streams(self.run_student, mixed_images)
+        student = self.forward_streams(self.student if team.size == 1 else self.averaged_student, mixed_images)
 
         losses: dict[str, Tensor] = {}
         total = torch.zeros((), device=mask.device)

@@ -70,8 +70,6 @@ class Team:
             network: the student.
             all_used: whether every parameter has a gradient in every step.
         """
-        if self.size == 1:
-            return network
         return DistributedDataParallel(network, broadcast_buffers=False, find_unused_parameters=not all_used)
 
     def prepare(self, rng: np.random.Generator, *networks: nn.Module) -> None:
