@@ -18,9 +18,10 @@ def choose_device(name: str, threads: int | None) -> torch.device:
         torch.set_num_threads(threads)
     available = torch.cuda.is_available()
     if name == "cuda" and not available:
+        build = "" if torch.version.cuda else " (this torch is a CPU build)"
         raise UserError(
-            "no CUDA device is visible; give the container the GPU (--apptainer-args=--nv), or allow the CPU: "
-            "device: auto in the configuration, or --device cpu"
+            f"no CUDA device is visible{build}; in a container --nv is needed; to allow the CPU, set device: auto "
+            "in the data set, or --device auto"
         )
     return torch.device("cuda" if name != "cpu" and available else "cpu")
 

@@ -160,7 +160,7 @@ MISTAKES = {
     "crop of another dimension": ({}, (f"{TRAINING}.crop", [32, 32, 32]), "has 3 axes, the data 2"),
     "crop and batch": ({}, (f"{TRAINING}.crop", [16, 16]), "leaves one value per channel at the bottleneck"),
     "odd batch": ({}, (f"{TRAINING}.labeled_batch", 3), "must be equal and even"),
-    "GPU wanted": ({}, ("datasets.d.device", "cuda"), r"no CUDA device is visible; give the container the GPU"),
+    "GPU wanted": ({}, ("datasets.d.device", "cuda"), r"no CUDA device.*to allow the CPU, set device: auto"),
     "misspelt key": ({}, ("datasets.d.trainign", {}), r"datasets\.d\.trainign: there is no such key"),
     "misspelt option": ({}, (OPTIONS, {"mask_raito": 1}), r"options\.mask_raito: there is no such key"),
     "no such config": ({"config": "none.yaml"}, None, r"none\.yaml: there is no such config; check the path"),

@@ -20,7 +20,7 @@ def test_the_gpu_is_used_where_there_is_one(monkeypatch, name, available, expect
 
 def test_a_gpu_that_is_not_there_is_refused(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    with pytest.raises(UserError, match=r"no CUDA device is visible; .*--nv.* device: auto in the config"):
+    with pytest.raises(UserError, match=r"no CUDA device is visible.*; .*--nv is needed; .* set device: auto"):
         choose_device("cuda", None)
 
 

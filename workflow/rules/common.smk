@@ -14,9 +14,18 @@ gc.disable()
 
 ROOT = Path(workflow.basedir).parent
 sys.path.insert(0, str(ROOT))
-# Jobs find the m3hl that belongs to this Snakemake, also where its environment is not activated.
+# Jobs find the commands of this Snakemake's environment, also where it is not activated, and run this project's package,
+# whichever the environment holds: what they make is recorded as made by it.
 os.environ.update(
-    PATH=os.pathsep.join([str(Path(sys.executable).parent), *os.get_exec_path()])
+    PATH=os.pathsep.join([str(Path(sys.executable).parent), *os.get_exec_path()]),
+    PYTHONPATH=os.pathsep.join(
+        dict.fromkeys(
+            [
+                str(ROOT),
+                *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep)),
+            ]
+        )
+    ),
 )
 
 from m3hl.config import stages
