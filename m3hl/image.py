@@ -20,10 +20,8 @@ from m3hl import __version__
 from m3hl.errors import UserError
 from m3hl.files import read_json, sha256_file, write_json
 from m3hl.fingerprint import ROOT, package_digest
-from m3hl.provenance import commit
+from m3hl.provenance import WORKING_COPY, commit
 
-WORKING_COPY = "/opt/working-copy"
-"""Where in the image a mounted working copy is used instead of the image's own package."""
 PASSED_ON = ("CUDA_VISIBLE_DEVICES", "OMP_NUM_THREADS", "SLURM_JOB_ID")
 """What of the host's environment the stages need; all else stays outside."""
 

@@ -14,6 +14,8 @@ from typing import Any
 from m3hl import __version__
 
 LIBRARIES = ("torch", "numpy", "scipy", "h5py", "SimpleITK")
+WORKING_COPY = "/opt/working-copy"
+"""Where in the image a mounted working copy is used instead of the image's own package."""
 
 
 class Stopwatch:
@@ -45,7 +47,7 @@ def container() -> dict[str, str | None]:
     path = os.environ.get("APPTAINER_CONTAINER") or os.environ.get("SINGULARITY_CONTAINER")
     package = None
     if path:
-        package = "working copy" if Path(__file__).is_relative_to("/opt/working-copy") else "image"
+        package = "working copy" if Path(__file__).is_relative_to(WORKING_COPY) else "image"
     return {"container": path, "image_sha256": os.environ.get("M3HL_IMAGE"), "package": package}
 
 
