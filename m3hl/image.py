@@ -89,13 +89,16 @@ def program() -> str:
     return name
 
 
-def container_settings(image: Path, arguments: str, folders: Iterable[Path]) -> dict[str, str]:
+def container_settings(
+    image: Path, facts: dict[str, str], arguments: str, folders: Iterable[Path]
+) -> dict[str, str]:
     """Return the environment variables that make the container program run stages as they shall run.
 
     Nothing of the host's environment comes in but `PASSED_ON`; folders outside the working directory are bound.
 
     Args:
         image: the image.
+        facts: what `describe_image` tells of it.
         arguments: what the user hands to the container program (--apptainer-args).
         folders: where data are read from, or put.
 
@@ -103,7 +106,7 @@ def container_settings(image: Path, arguments: str, folders: Iterable[Path]) -> 
         UserError: the image holds another package than this one, and no working copy is mounted in its place; or
             a folder has a name that cannot be bound.
     """
-    facts, name = describe_image(image), program().upper()
+    name = program().upper()
     values = {"M3HL_IMAGE": facts["sha256"]} | {key: os.environ[key] for key in PASSED_ON if key in os.environ}
     if mounted := re.search(rf"([^\s,=]+):{WORKING_COPY}\b", arguments):
         if Path(mounted[1]).resolve() != ROOT.parent:

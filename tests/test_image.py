@@ -83,7 +83,7 @@ def test_without_apptainer_one_line_says_so(sif, monkeypatch):
 def test_nothing_of_the_host_comes_in_but_what_stages_need(sif, monkeypatch):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "2")
     monkeypatch.setenv("PYTHONPATH", "/host")
-    assert container_settings(sif, "--nv", []) == {
+    assert container_settings(sif, describe_image(sif), "--nv", []) == {
         "APPTAINER_CLEANENV": "1",
         "APPTAINER_BIND": "",
         "APPTAINERENV_M3HL_IMAGE": sha256_file(sif),
@@ -99,7 +99,9 @@ def test_folders_outside_the_working_directory_are_bound_under_all_their_names(s
     monkeypatch.setenv("APPTAINER_BIND", "/mine")
 
     def binds(*names):
-        return container_settings(sif, "", [tmp_path / name for name in names])["APPTAINER_BIND"].split(",")
+        return container_settings(sif, describe_image(sif), "", [tmp_path / name for name in names])[
+            "APPTAINER_BIND"
+        ].split(",")
 
     data, disk, deep = (tmp_path / name for name in ("data", "disk", "disk/deep"))
     assert binds("work/inside", "none") == ["/mine"]
@@ -113,7 +115,7 @@ def test_folders_outside_the_working_directory_are_bound_under_all_their_names(s
 def test_a_folder_whose_name_cannot_be_bound_is_refused(sif, tmp_path):
     (tmp_path / "a,b").mkdir()
     with pytest.raises(UserError, match=r"a,b: a comma or colon in a path cannot go into a container; rename it"):
-        container_settings(sif, "", [tmp_path / "a,b"])
+        container_settings(sif, describe_image(sif), "", [tmp_path / "a,b"])
 
 
 def test_an_image_in_a_folder_of_somebody_elses_can_be_used(sif, monkeypatch):
@@ -127,11 +129,11 @@ def test_an_image_in_a_folder_of_somebody_elses_can_be_used(sif, monkeypatch):
 def test_an_image_with_another_package_is_refused_unless_a_working_copy_is_mounted(sif):
     label(sif, **LABELS | {"package": "of last week"})
     with pytest.raises(UserError, match=r"another version .* make image, or .*--bind .*:/opt/working-copy"):
-        container_settings(sif, "", [])
-    values = container_settings(sif, f"--nv --bind {ROOT.parent}:{WORKING_COPY}", [])
+        container_settings(sif, describe_image(sif), "", [])
+    values = container_settings(sif, describe_image(sif), f"--nv --bind {ROOT.parent}:{WORKING_COPY}", [])
     assert values["APPTAINERENV_M3HL_COMMIT"]
     with pytest.raises(UserError, match=r"/somewhere: this is mounted as the working copy, but the workflow is"):
-        container_settings(sif, f"--bind /somewhere:{WORKING_COPY}", [])
+        container_settings(sif, describe_image(sif), f"--bind /somewhere:{WORKING_COPY}", [])
 
 
 def test_the_environment_is_that_of_the_required_packages(monkeypatch):

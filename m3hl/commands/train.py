@@ -20,7 +20,11 @@ from m3hl.provenance import Stopwatch
 @click.option("--seed", required=True, type=click.IntRange(0, 2**32 - 1), help="Seed of every random choice.")
 @options.store
 @click.option("--out", required=True, type=options.PATH, help="Folder for the run's results.")
-@click.option("--work", type=options.PATH, help="Folder for checkpoints.  [default: OUT/work]")
+@click.option(
+    "--work",
+    type=options.PATH,
+    help="Folder for checkpoints, in which they stay.  [default: OUT/work, emptied in the end]",
+)
 @options.device
 def command(
     config: str,
@@ -86,7 +90,9 @@ def command(
             "provenance": stopwatch.record(**describe_device(where), store_sha256=sha256_file(store)),
         },
     )
-    training.checkpoints.discard()
+    # Elsewhere whoever called decides when the training is surely over.
+    if work is None:
+        training.checkpoints.discard()
 
 
 def labeled_count(text: str) -> int | str:

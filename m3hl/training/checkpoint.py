@@ -93,13 +93,13 @@ class Checkpoints:
             )
 
     def _mention_others(self) -> None:
-        for path in sorted(self.folder.parent.glob(f"*/{IDENTITY}")):
+        for folder in sorted(path.parent for path in self.folder.parent.glob(f"*/{self.last.name}")):
             try:
-                keys = differing(self.identity, read_json(path, "identity of a run"))
+                keys = differing(self.identity, read_json(folder / IDENTITY, "identity of a run"))
             except UserError as error:
                 keys = f"settings ({error})"
             if keys:
-                log.info("%s: not taken up, it is of a run with other %s; starting anew", path.parent, keys)
+                log.info("%s: not taken up, it is of a run with other %s; starting anew", folder, keys)
 
 
 def differing(ours: dict[str, Any], theirs: dict[str, Any]) -> str:

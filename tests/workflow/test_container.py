@@ -67,7 +67,7 @@ def inside(image):
     """Return a function that runs a command in the image as Snakemake does, and returns what it prints."""
 
     def run(*command, options=(), prefix=(), arguments=""):
-        settings = container_settings(image, arguments, [])
+        settings = container_settings(image, describe_image(image), arguments, [])
         done = subprocess.run(
             [*prefix, "apptainer", "--silent", "exec", *options, *arguments.split(), str(image), *command],
             env=os.environ | settings,

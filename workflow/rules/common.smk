@@ -65,15 +65,18 @@ NAME = r"[A-Za-z0-9][A-Za-z0-9.-]*"
 RESULTS = Path("results") / STUDY.name
 DATA = RESULTS / "data" / "{dataset}"
 RUN = RESULTS / "runs" / "{dataset}" / "{method}" / "labeled-{labeled}" / "seed-{seed}"
+WORK = str(RESULTS / "work" / RUN.relative_to(RESULTS / "runs"))
 IMAGE = ROOT / "containers" / "m3hl.sif"
 ENVIRONMENT = environment()
 if DeploymentMethod.APPTAINER in workflow.deployment_settings.deployment_method:
     try:
         # Snakemake knows the image by its name alone; as a param, other packages in it run everything again.
-        ENVIRONMENT = describe_image(IMAGE)["environment"]
+        image_facts = describe_image(IMAGE)
+        ENVIRONMENT = image_facts["environment"]
         os.environ.update(
             container_settings(
                 IMAGE,
+                image_facts,
                 workflow.deployment_settings.apptainer_args,
                 [
                     *data_folders(STUDY.dataset(name) for name in DATASETS),

@@ -19,11 +19,11 @@ rule evaluate:
         config=read_by("evaluate"),
         code=code_of("evaluate"),
         environment=ENVIRONMENT,
-        folder=lambda w, input: Path(input.weights).parent,
-        device=lambda w, resources: (
-            STUDY.dataset(w.dataset).device if resources.gpu else "cpu"
-        ),
+        work=WORK,
     shell:
+        # Only now is the training surely over: SLURM says of a job that ends by itself in the seconds after its time limit
+        # that it timed out, and then Snakemake deletes what it made. With its checkpoint it is made again at once.
         "m3hl --log {log:q} evaluate --config {params.config:q} --dataset {wildcards.dataset}"
-        " --store {input.store:q} --run {params.folder:q} --threads {threads}"
-        " --device {params.device}"
+        ' --store {input.store:q} --run "$(dirname {input.weights:q})" --threads {threads}'
+        " $([ {resources.gpu} != 0 ] || echo --device cpu)"
+        " && rm -f {params.work:q}/*/{{*.pt,.*.part}}"

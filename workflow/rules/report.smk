@@ -27,6 +27,5 @@ rule report:
         config=STUDY.model_dump_json(exclude_defaults=True),
         code=code_of("report"),
         environment=ENVIRONMENT,
-        results=lambda w, output: Path(output.page).parent,
     shell:
-        "m3hl --log {log:q} report --config {params.config:q} --results {params.results:q} --out {output.page:q}"
+        'm3hl --log {log:q} report --config {params.config:q} --results "$(dirname {output.page:q})" --out {output.page:q}'

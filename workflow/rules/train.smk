@@ -20,12 +20,11 @@ rule train:
         config=read_by("train"),
         code=code_of("train"),
         environment=ENVIRONMENT,
-        folder=str(RUN),
         launch=lambda w, resources: launcher(w, resources.gpu),
         # Snakemake deletes outputs before a job starts: an interrupted run's checkpoints lie elsewhere.
-        work=str(RESULTS / "work" / RUN.relative_to(RESULTS / "runs")),
+        work=WORK,
     shell:
         # exec: a signal to the shell is one to the training, which saves itself.
         "exec {params.launch} --log {log:q} train --config {params.config:q} --dataset {wildcards.dataset}"
         " --method {wildcards.method} --labeled {wildcards.labeled} --seed {wildcards.seed}"
-        " --store {input.store:q} --out {params.folder:q} --work {params.work:q} --threads {threads}"
+        ' --store {input.store:q} --out "$(dirname {output.weights:q})" --work {params.work:q} --threads {threads}'
