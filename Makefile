@@ -47,7 +47,7 @@ image:
 FREEZE = .lock/bin/pip freeze --all --exclude pip --exclude m3hl | sed 's/+cpu$$//' | grep -vE '^(nvidia|triton|cuda)'
 lock:
 	$(PYTHON) -m venv --clear .lock && mkdir -p build
-	.lock/bin/pip install --quiet $(TORCH) '.[workflow,dev]' 'setuptools>=77'
+	.lock/bin/pip install --quiet $(TORCH) '.[workflow,kubernetes,dev]' 'setuptools>=77'
 	$(FREEZE) > build/all.txt
 	$(PYTHON) -m venv --clear .lock
 	.lock/bin/pip install --quiet --constraint build/all.txt $(TORCH) . 'setuptools>=77'

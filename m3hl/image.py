@@ -20,7 +20,7 @@ from m3hl import __version__
 from m3hl.errors import UserError
 from m3hl.files import read_json, sha256_file, write_json
 from m3hl.fingerprint import ROOT, package_digest
-from m3hl.provenance import WORKING_COPY, commit
+from m3hl.provenance import WORKING_COPY, commit_name
 
 PASSED_ON = ("CUDA_VISIBLE_DEVICES", "OMP_NUM_THREADS", "SLURM_JOB_ID")
 """What of the host's environment the stages need; all else stays outside."""
@@ -113,8 +113,7 @@ def container_settings(
             raise UserError(
                 f"{mounted[1]}: this is mounted as the working copy, but the workflow is {ROOT.parent}"
             )
-        here = commit()
-        values["M3HL_COMMIT"] = f"{here['commit'] or 'unknown'}{'-dirty' if here['dirty'] else ''}"
+        values["M3HL_COMMIT"] = commit_name()
     elif facts["package"] != package_digest():
         raise UserError(
             f"{image}: the image holds another version of this package than {ROOT}; run make image, or use the "

@@ -74,6 +74,12 @@ def commit() -> dict[str, Any]:
         return {"commit": name or None, "dirty": bool(dirty) if name else None}
 
 
+def commit_name() -> str:
+    """Return the commit as M3HL_COMMIT tells it where there is no git."""
+    here = commit()
+    return f"{here['commit'] or 'unknown'}{'-dirty' if here['dirty'] else ''}"
+
+
 def git(folder: Path, *arguments: str) -> str:
     """Return what a git command prints in `folder`."""
     done = subprocess.run(

@@ -105,8 +105,8 @@ def root():
 
 @pytest.fixture(scope="session")
 def make_workspace(tmp_path_factory):
-    """Return a function that makes an empty workspace for the workflow of a project."""
-    return lambda project: Workspace(tmp_path_factory.mktemp("study"), project)
+    """Return a function that makes a workspace for the workflow of a project, in a new folder or a given one."""
+    return lambda project, folder=None: Workspace(folder or tmp_path_factory.mktemp("study"), project)
 
 
 @pytest.fixture(scope="session")

@@ -34,9 +34,13 @@ from m3hl.config.run import describe
 from m3hl.data.sources import data_folders, own_files
 from m3hl.errors import UserError
 from m3hl.image import container_settings, describe_image, environment
+from m3hl.provenance import commit_name
 from m3hl.relay import pass_signals_on
 
-if not workflow.is_main_process:
+if workflow.is_main_process:
+    # For jobs that get this source without its git (workflow/profiles/kubernetes).
+    os.environ["M3HL_COMMIT"] = commit_name()
+else:
     pass_signals_on()
 
 
@@ -66,6 +70,9 @@ RESULTS = Path("results") / STUDY.name
 DATA = RESULTS / "data" / "{dataset}"
 RUN = RESULTS / "runs" / "{dataset}" / "{method}" / "labeled-{labeled}" / "seed-{seed}"
 WORK = str(RESULTS / "work" / RUN.relative_to(RESULTS / "runs"))
+if workflow.storage_settings.default_storage_provider == "fs":
+    # A pod's own folder goes with it, a checkpoint must not: it lies where the results do.
+    WORK = os.path.join(workflow.storage_settings.default_storage_prefix, WORK)
 IMAGE = ROOT / "containers" / "m3hl.sif"
 ENVIRONMENT = environment()
 if DeploymentMethod.APPTAINER in workflow.deployment_settings.deployment_method:
