@@ -1,4 +1,4 @@
-"""A pipeline on Kubernetes: the real plugin against a stand-in for a cluster (cluster.py) that ends two trainings."""
+"""A pipeline on Kubernetes: the real plugin against a stand-in for a cluster, which ends two trainings early."""
 
 import copy
 import importlib.util

@@ -39,7 +39,7 @@ from m3hl.relay import pass_signals_on
 
 if workflow.is_main_process:
     # For jobs that get this source without its git (workflow/profiles/kubernetes).
-    os.environ["M3HL_COMMIT"] = commit_name()
+    os.environ.update(M3HL_COMMIT=commit_name())
 else:
     pass_signals_on()
 
