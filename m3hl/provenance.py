@@ -71,13 +71,14 @@ def commit() -> dict[str, Any]:
     except (OSError, subprocess.SubprocessError):
         # In a container there is no git; the image, or who mounted a working copy, tells.
         name, _, dirty = os.environ.get("M3HL_COMMIT", "").partition("-")
-        return {"commit": name or None, "dirty": bool(dirty) if name else None}
+        known = name not in ("", "unknown")
+        return {"commit": name if known else None, "dirty": bool(dirty) if known else None}
 
 
 def commit_name() -> str:
-    """Return the commit as M3HL_COMMIT tells it where there is no git."""
+    """Return the commit as M3HL_COMMIT tells it where there is no git; empty where it is not known."""
     here = commit()
-    return f"{here['commit'] or 'unknown'}{'-dirty' if here['dirty'] else ''}"
+    return f"{here['commit'] or ''}{'-dirty' if here['dirty'] else ''}"
 
 
 def git(folder: Path, *arguments: str) -> str:

@@ -5,7 +5,7 @@ import subprocess
 import pytest
 
 from m3hl import __version__, provenance
-from m3hl.provenance import Stopwatch, commit, container, origin
+from m3hl.provenance import Stopwatch, commit, commit_name, container, origin
 
 CONTAINER = {"APPTAINER_CONTAINER": "/x/m3hl.sif", "M3HL_IMAGE": "ab12", "M3HL_COMMIT": "c0ffee"}
 
@@ -54,11 +54,18 @@ def test_in_a_container_image_and_package_are_told(environment, monkeypatch, fil
         ("c0ffee", {"commit": "c0ffee", "dirty": False}),
         ("c0ffee-dirty", {"commit": "c0ffee", "dirty": True}),
         ("", {"commit": None, "dirty": None}),
+        ("unknown", {"commit": None, "dirty": None}),
     ],
 )
 def test_without_git_the_image_tells_the_commit(environment, told, expected):
     environment(M3HL_COMMIT=told)
     assert commit() == expected
+
+
+@pytest.mark.parametrize("told", ["c0ffee", "c0ffee-dirty", ""])
+def test_the_commit_can_be_handed_on(environment, told):
+    environment(M3HL_COMMIT=told)
+    assert commit_name() == told
 
 
 def test_with_git_the_commit_is_that_of_the_source(tmp_path, monkeypatch):

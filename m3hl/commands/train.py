@@ -23,7 +23,8 @@ from m3hl.provenance import Stopwatch
 @click.option(
     "--work",
     type=options.PATH,
-    help="Folder for checkpoints, in which they stay.  [default: OUT/work, emptied in the end]",
+    help="Folder for checkpoints, which stay there, and TensorBoard's curves.  [default: OUT/work, without the "
+    "checkpoints in the end]",
 )
 @options.device
 def command(

@@ -20,6 +20,7 @@ class Checkpoints:
     """The newest checkpoint of a run and the one before it, in a folder that is named by the run's digest.
 
     An edited setting therefore starts anew and leaves the old checkpoint alone; taken back, it goes on there.
+    The workflow deletes all of a run's checkpoints once it is evaluated.
 
     Args:
         work: where the folder lies; not a declared output, as Snakemake deletes those before a job starts.
@@ -81,7 +82,7 @@ class Checkpoints:
         return None
 
     def discard(self) -> None:
-        """Delete the checkpoints of a run whose results are written: made again, it is computed again."""
+        """Delete the checkpoints of a run whose results are written."""
         # A process that was killed while it wrote leaves a part behind.
         for path in (*self.folder.glob("*.pt"), *self.folder.glob(".*.part"), self.folder / IDENTITY):
             path.unlink(missing_ok=True)

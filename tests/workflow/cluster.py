@@ -1,6 +1,7 @@
 """A stand-in for a Kubernetes cluster: its API server on this machine, and pods that are local processes."""
 
 import base64
+import contextlib
 import json
 import os
 import signal
@@ -73,15 +74,14 @@ class Pod:
         with self.log.open("w") as log:
             self.process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)
 
-    def kill(self, *signals, grace=1):
+    def kill(self, *signals, grace=0.2):
         """Send signals to process 1, with a pause between them; when it is gone, all others are."""
         (first,) = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
         for number in signals:
             os.kill(int(first), number)
-            try:
+            with contextlib.suppress(subprocess.TimeoutExpired):
                 self.process.wait(grace)
-            except subprocess.TimeoutExpired:
-                continue
+                return
 
     def evict(self):
         """End the pod as a node does that is drained, and forget it."""

@@ -17,7 +17,7 @@ PROFILE = "workflow/profiles/slurm"
 CANCELLED, LIMITED = "runs/short/m3hl/labeled-1/seed-1", "runs/long/supervised/labeled-1/seed-1"
 FILES = ("best.pt", "last.pt", "history.csv", "metrics.csv")
 SHORT = 600
-LONG = 150
+LONG = 180
 """Seconds: a job whose limit is a minute, SLURM's shortest, is ended within a minute and a half."""
 VALIDATE_EVERY = 100
 PATIENCE = 600

@@ -72,7 +72,7 @@ RUN = RESULTS / "runs" / "{dataset}" / "{method}" / "labeled-{labeled}" / "seed-
 WORK = str(RESULTS / "work" / RUN.relative_to(RESULTS / "runs"))
 if workflow.storage_settings.default_storage_provider == "fs":
     # A pod's own folder goes with it, a checkpoint must not: it lies where the results do.
-    WORK = os.path.join(workflow.storage_settings.default_storage_prefix, WORK)
+    WORK = os.path.join(workflow.storage_settings.default_storage_prefix or "", WORK)
 IMAGE = ROOT / "containers" / "m3hl.sif"
 ENVIRONMENT = environment()
 if DeploymentMethod.APPTAINER in workflow.deployment_settings.deployment_method:

@@ -26,4 +26,4 @@ rule evaluate:
         "m3hl --log {log:q} evaluate --config {params.config:q} --dataset {wildcards.dataset}"
         ' --store {input.store:q} --run "$(dirname {input.weights:q})" --threads {threads}'
         " $([ {resources.gpu} != 0 ] || echo --device cpu)"
-        " && rm -f {params.work:q}/*/{{*.pt,.*.part}}"
+        " && rm -f {params.work:q}/*/{{*.pt,.*.part,identity.json}}"
