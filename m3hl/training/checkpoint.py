@@ -94,13 +94,13 @@ class Checkpoints:
             )
 
     def _mention_others(self) -> None:
-        for folder in sorted(path.parent for path in self.folder.parent.glob(f"*/{self.last.name}")):
+        for path in sorted(self.folder.parent.glob(f"*/{IDENTITY}")):
             try:
-                keys = differing(self.identity, read_json(folder / IDENTITY, "identity of a run"))
+                keys = differing(self.identity, read_json(path, "identity of a run"))
             except UserError as error:
                 keys = f"settings ({error})"
             if keys:
-                log.info("%s: not taken up, it is of a run with other %s; starting anew", folder, keys)
+                log.info("%s: not taken up, it is of a run with other %s; starting anew", path.parent, keys)
 
 
 def differing(ours: dict[str, Any], theirs: dict[str, Any]) -> str:
