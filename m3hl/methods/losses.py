@@ -1,12 +1,14 @@
 """Cross entropy and Dice on a region, and the two consistency losses (Eq. 3, 4 and 5)."""
 
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 DiceForm = Literal["squared", "plain"]
+CACHED = 2**16
+"""Values that stay in a CPU's cache while a loss works on them."""
 
 
 def segmentation_loss(
@@ -58,8 +60,46 @@ def dice_loss(probability: Tensor, target: Tensor, region: Tensor, form: DiceFor
 
 
 def low_level_loss(mixed: list[Tensor], unlabeled: list[Tensor]) -> Tensor:
-    """Return L_low (Eq. 4): the mean absolute difference, averaged over all pairs of streams."""
-    return torch.stack([F.l1_loss(s, t) for s in mixed for t in unlabeled]).mean()
+    """Return L_low (Eq. 4): the mean absolute difference, averaged over all pairs of streams.
+
+    No gradient flows to `unlabeled`, the teacher's features.
+    """
+    return torch.stack([MeanAbsoluteDifference.apply(s, *unlabeled) for s in mixed]).mean()
+
+
+class MeanAbsoluteDifference(torch.autograd.Function):
+    """mean |s − t|, averaged over all t: value and gradient in one pass over the features.
+
+    These are the largest tensors of a step, and step by step (difference, absolute value, mean, sign, product, sum
+    of gradients) they pass the memory 44 times, a fifth of a V-Net's step on a CPU.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, s: Tensor, *others: Tensor) -> Tensor:
+        """Return the value, and keep the sum of the signs."""
+        total, signs = torch.zeros((), device=s.device), torch.zeros_like(s)
+        for part, part_signs, *part_others in zip(*map(cached_parts, (s, signs, *others)), strict=True):
+            for other in part_others:
+                difference = part - other
+                total += difference.abs().sum(dtype=torch.float32)
+                part_signs += difference.sign_()
+        ctx.scale = 1 / (len(others) * s.numel())
+        ctx.save_for_backward(signs)
+        return total * ctx.scale
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        """Return the gradient of `s`."""
+        (signs,) = ctx.saved_tensors
+        return signs * (gradient * ctx.scale), *[None] * (len(ctx.needs_input_grad) - 1)
+
+
+def cached_parts(x: Tensor) -> list[Tensor]:
+    """Return views of (B, C, *) that fit a CPU's cache one at a time; on a GPU the whole."""
+    if x.is_cuda:
+        return [x]
+    rows = max(1, CACHED // x[0, :, 0].numel())
+    return [part for sample in x for part in sample.split(rows, dim=1)]
 
 
 def high_level_loss(mixed: list[Tensor], unlabeled: list[Tensor]) -> Tensor:

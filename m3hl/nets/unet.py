@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor, nn
 
+from m3hl.nets.dropout import Dropout
 from m3hl.nets.output import Output
 
 DROPOUT = (0.05, 0.1, 0.2, 0.3, 0.5)
@@ -72,7 +73,7 @@ class TwoConvolutions(nn.Module):
         super().__init__()
         self.conv1 = nn.Conv2d(n_in, n_out, kernel_size=3, padding=1)
         self.norm1 = nn.BatchNorm2d(n_out)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.conv2 = nn.Conv2d(n_out, n_out, kernel_size=3, padding=1)
         self.norm2 = nn.BatchNorm2d(n_out)
         self.activate = nn.LeakyReLU()

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from torch.nn.functional import l1_loss
 
 from m3hl.methods.losses import (
     cross_entropy,
@@ -134,3 +135,17 @@ def test_features_of_equal_direction_agree_on_the_high_level_and_of_equal_value_
     assert high_level_loss([x, x], [-x, -x]).item() == pytest.approx(2)
     assert low_level_loss([x, y], [x, y]) == pytest.approx((x - y).abs().mean().item() / 2)
     assert low_level_loss([x, x], [x + 1, x - 3]).item() == pytest.approx(2)
+
+
+@pytest.mark.parametrize("shape", [(2, 16, 96, 64), (1, 3, 9, 7, 5)])
+def test_the_low_level_loss_and_its_gradient_are_those_of_torchs_l1_loss(shape):
+    # Larger than what is worked on at a time, in the order of memory that the networks use, with equal values too.
+    order = torch.channels_last if len(shape) == 4 else torch.channels_last_3d
+    streams = [torch.randint(-3, 4, shape).float().contiguous(memory_format=order) for _ in range(4)]
+    mixed, expected = ([s.clone().requires_grad_() for s in streams[:2]] for _ in range(2))
+    (3 * low_level_loss(mixed, streams[2:])).backward()
+    pairs = torch.stack([l1_loss(s, t) for s in expected for t in streams[2:]])
+    assert low_level_loss(mixed, streams[2:]).item() == pytest.approx(pairs.mean().item())
+    (3 * pairs.mean()).backward()
+    for one, other in zip(mixed, expected, strict=True):
+        torch.testing.assert_close(one.grad, other.grad)
