@@ -27,6 +27,25 @@ from m3hl.provenance import Stopwatch
     "checkpoints in the end]",
 )
 @options.device
+@click.option(
+    "--precision",
+    type=click.Choice(["float32", "tf32", "bf16"]),
+    default="float32",
+    help="Of the networks' arithmetic; tf32 is for GPUs.",
+)
+@click.option(
+    "--compile",
+    "compilation",
+    type=click.Choice(["off", "kernels", "graphs"]),
+    default="off",
+    help="Let torch.compile fuse the networks' operations (kernels), and replay them as CUDA graphs (graphs).",
+)
+@click.option(
+    "--image-memory",
+    type=click.IntRange(0),
+    help="MiB that the training images may take; more than that is read from the store step by step.  "
+    "[default: a third of the memory]",
+)
 def command(
     config: str,
     dataset: str,
@@ -38,6 +57,9 @@ def command(
     work: Path | None,
     device: str | None,
     threads: int | None,
+    precision: str,
+    compilation: str,
+    image_memory: int | None,
 ) -> None:
     """Train a network, and write best.pt (the selected weights), last.pt, history.csv and run.json.
 
@@ -52,11 +74,13 @@ def command(
     from m3hl.data.store import Store
     from m3hl.methods.team import started_team
     from m3hl.training.device import choose_device, describe_device
+    from m3hl.training.execution import Execution
     from m3hl.training.loop import train
     from m3hl.training.selection import Selection
     from m3hl.training.weights import Weights
 
     stopwatch, where = Stopwatch(), choose_device(device or study.dataset(dataset).device, threads)
+    execution = Execution(where, precision, compilation, None if image_memory is None else image_memory * 2**20)
     with Store(store) as data, started_team(where) as team:
         if team.rank > 0:
             logging.disable(logging.INFO)
@@ -66,7 +90,7 @@ def command(
             data,
             label=label,
             work=work or out / "work",
-            device=where,
+            execution=execution,
             code=code(study, "train", dataset, method),
             team=team,
         )
@@ -88,7 +112,9 @@ def command(
             "seconds": round(training.seconds, 2),
             "resumed_at": training.resumed_at,
             "processes": team.size,
-            "provenance": stopwatch.record(**describe_device(where), store_sha256=sha256_file(store)),
+            "provenance": stopwatch.record(
+                **describe_device(where), **execution.chosen(), store_sha256=sha256_file(store)
+            ),
         },
     )
     # Elsewhere whoever called decides when the training is surely over.

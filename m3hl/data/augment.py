@@ -1,11 +1,14 @@
 """Augmentation and cropping as one affine map per sample, applied with one nearest-neighbour gather.
 
-An output voxel o comes from the source voxel floor(A · z(o) + b + ½). In 2D, z resizes the crop to the slice's
-own size and (A, b) turns, flips or rotates it. In 3D, z shifts the crop into the volume. The choices are drawn
-on the host, from a generator that belongs to one iteration; the voxels are computed on the device.
+An output voxel o comes from the source voxel floor(A · z(o) + b + ½), where (A, b) turns, flips or rotates the
+plane of the first two axes. In 2D, z resizes the crop to the slice's own size; in 3D, it shifts the crop into the
+volume. The choices are drawn on the host, from a generator that belongs to one iteration; the voxels are computed
+on the device.
 """
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Self
 
 import numpy as np
 
@@ -15,17 +18,22 @@ MAX_ANGLE = 20.0
 
 @dataclass(frozen=True)
 class View:
-    """One way to look at an image of D axes.
+    """One way to look at an image.
 
     Attributes:
-        matrix: A, (D, D).
-        offset: b, (D,) voxels.
+        matrix: A, (2, 2).
+        offset: b, (2,) voxels.
         coordinates: z, the augmented image's coordinate of each output index, one array per axis.
     """
 
     matrix: np.ndarray
     offset: np.ndarray
     coordinates: tuple[np.ndarray, ...]
+
+    def moved(self, corner: Sequence[int]) -> Self:
+        """Return the view of what is left of the image when it begins at `corner`."""
+        along = tuple(z - n for z, n in zip(self.coordinates[2:], corner[2:], strict=True))
+        return replace(self, offset=self.offset - corner[:2], coordinates=(*self.coordinates[:2], *along))
 
 
 def slice_view(rng: np.random.Generator, shape: tuple[int, int], crop: tuple[int, int]) -> View:
@@ -48,8 +56,7 @@ def volume_view(rng: np.random.Generator, shape: tuple[int, int, int], crop: tup
 
     An axis shorter than the crop is centred, and zeros surround it.
     """
-    matrix, offset = np.eye(3), np.zeros(3)
-    matrix[:2, :2], offset[:2], turned = turn_and_flip(rng, shape[:2])
+    matrix, offset, turned = turn_and_flip(rng, shape[:2])
     starts = [
         rng.integers(n - out + 1) if n >= out else -((out - n) // 2)
         for n, out in zip((*turned, shape[2]), crop, strict=True)
@@ -57,6 +64,23 @@ def volume_view(rng: np.random.Generator, shape: tuple[int, int, int], crop: tup
     return View(
         matrix, offset, tuple(s + np.arange(out, dtype=float) for s, out in zip(starts, crop, strict=True))
     )
+
+
+def seen_box(view: View, shape: tuple[int, ...]) -> tuple[slice, ...]:
+    """Return the part of an image of `shape` that a view may show, at least one voxel; of a slice the whole.
+
+    A slice may be rotated, and what is left of it would then have other coordinates in their last bits.
+    """
+    if len(shape) == 2:
+        return tuple(slice(0, n) for n in shape)
+    rows, columns, *along = ((z.min(), z.max()) for z in view.coordinates)
+    corners = np.array([view.matrix @ (r, c) + view.offset for r in rows for c in columns])
+    ranges = [*zip(corners.min(0), corners.max(0), strict=True), *along]
+    box = []
+    for (first, last), n in zip(ranges, shape, strict=True):
+        start = int(np.clip(first, 0, n - 1))
+        box.append(slice(start, int(np.clip(last, start, n - 1)) + 1))
+    return tuple(box)
 
 
 def turn_and_flip(

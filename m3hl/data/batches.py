@@ -8,8 +8,11 @@ import torch
 from torch import Tensor
 
 from m3hl.config.run import RunSettings
+from m3hl.data.ahead import Ahead
 from m3hl.data.augment import View, slice_view, volume_view
-from m3hl.data.pool import Pool
+from m3hl.data.placement import Budget
+from m3hl.data.pool import Pool, Staged
+from m3hl.data.samples import Samples
 from m3hl.data.store import CaseInfo, Store
 from m3hl.errors import UserError
 
@@ -35,57 +38,85 @@ class Batch:
 
 
 class Batches:
-    """The training split in memory; `batches.draw(iteration, …)` makes the batch of an iteration.
+    """The training split; `batches.draw(iteration)` makes the batch of an iteration.
 
     Samples are drawn without replacement: a new random order for each pass, labeled and unlabeled apart.
 
     Args:
-        labeled, unlabeled: the images of either kind.
-        crop: voxels of a sample along each axis.
-        seed: of every random choice.
+        pools: the samples of either kind.
+        counts: how many of either kind a batch has.
+        settings: crop and seed.
         facts: which cases are used, for the run's record.
     """
 
     def __init__(
-        self, labeled: Pool, unlabeled: Pool, crop: tuple[int, ...], seed: int, facts: dict[str, Any]
+        self, pools: tuple[Pool, Pool], counts: tuple[int, int], settings: RunSettings, facts: dict[str, Any]
     ) -> None:
-        self.labeled, self.unlabeled, self.crop, self.seed, self.facts = labeled, unlabeled, crop, seed, facts
+        (self.labeled, self.unlabeled), self.counts, self.facts = pools, counts, facts
+        self.crop, self.seed = settings.crop, settings.seed
+        # Where the device holds all samples, there is nothing worth a thread.
+        resident = self.labeled.place == self.unlabeled.place == "device"
+        self._ahead = None if resident else Ahead(self._stage)
 
     @classmethod
-    def load(cls, store: Store, settings: RunSettings, device: torch.device, *, unlabeled: bool) -> Self:
-        """Read the training split of `store`, the unlabeled images only if a method wants them.
+    def load(
+        cls, store: Store, settings: RunSettings, device: torch.device, counts: tuple[int, int], budget: Budget
+    ) -> Self:
+        """Take the training split of `store`; the unlabeled images only where a batch has any.
+
+        Args:
+            store: the data set.
+            settings: crop, seed, and how many groups are labeled.
+            device: where batches are made.
+            counts: labeled and unlabeled samples of a batch.
+            budget: memory that the images may take; what does not fit is read as it is needed.
 
         Raises:
             UserError: the store does not fit the settings.
         """
         store.require(settings.dimensions, settings.classes)
         with_labels, without = split_cases(store, settings.labeled)
-        slices = store.dimensions == 2
-        images, labels = samples(store, with_labels, slices=slices, labels=True)
-        others = samples(store, without, slices=slices, labels=False)[0] if unlabeled else []
+        labeled = Samples(store, with_labels, labels=True)
+        unlabeled = Samples(store, without if counts[1] else [], labels=False)
+        place = budget.place(labeled.size + unlabeled.size)
         facts = {
             "labeled_groups": list(dict.fromkeys(case.group for case in with_labels)),
             "counts": {
-                "labeled_cases": len(with_labels),
-                "labeled_samples": len(images),
-                "unlabeled_cases": len(without) if unlabeled else 0,
-                "unlabeled_samples": len(others),
+                "labeled_cases": len(labeled.cases),
+                "labeled_samples": len(labeled),
+                "unlabeled_cases": len(unlabeled.cases),
+                "unlabeled_samples": len(unlabeled),
             },
         }
-        pools = Pool(images, labels, device), Pool(others, None, device)
-        return cls(*pools, settings.crop, settings.seed, facts)
+        pools = Pool(labeled, place, device), Pool(unlabeled, place, device)
+        return cls(pools, counts, settings, facts)
 
-    def draw(self, iteration: int, labeled: int, unlabeled: int) -> Batch:
-        """Return the batch of `iteration` (from 0) with so many labeled and unlabeled samples."""
-        rng = np.random.default_rng([self.seed, VIEWS, iteration])
-        chosen = self._order(LABELED_ORDER, len(self.labeled), iteration * labeled, labeled)
-        images, labels = self.labeled.gather(chosen, self._views(rng, self.labeled, chosen))
-        if unlabeled:
-            chosen = self._order(UNLABELED_ORDER, len(self.unlabeled), iteration * unlabeled, unlabeled)
-            others, _ = self.unlabeled.gather(chosen, self._views(rng, self.unlabeled, chosen))
-        else:
-            others = images[:0]
+    def draw(self, iteration: int) -> Batch:
+        """Return the batch of `iteration` (from 0)."""
+        labeled, unlabeled = self._ahead(iteration) if self._ahead else self._stage(iteration)
+        images, labels = self.labeled.gather(labeled, self.crop)
+        others = self.unlabeled.gather(unlabeled, self.crop)[0] if unlabeled else images[:0]
         return Batch(images, labels, others, np.random.default_rng([self.seed, METHOD, iteration]))
+
+    def close(self) -> None:
+        """Read no further."""
+        if self._ahead:
+            self._ahead.close()
+        self.labeled.close()
+        self.unlabeled.close()
+
+    def _stage(self, iteration: int) -> tuple[Staged, Staged | None]:
+        """Do the host's part of a batch: make its random choices, and read what is not in memory."""
+        rng = np.random.default_rng([self.seed, VIEWS, iteration])
+        staged = []
+        kinds = (self.labeled, LABELED_ORDER), (self.unlabeled, UNLABELED_ORDER)
+        for (pool, purpose), count in zip(kinds, self.counts, strict=True):
+            if count:
+                chosen = self._order(purpose, len(pool), iteration * count, count)
+                staged.append(pool.stage(chosen, self._views(rng, pool, chosen)))
+            else:
+                staged.append(None)
+        return tuple(staged)
 
     def _order(self, purpose: int, size: int, start: int, count: int) -> list[int]:
         """Return positions start … start + count − 1 of an endless row of random orders of `size` samples."""
@@ -96,7 +127,7 @@ class Batches:
 
     def _views(self, rng: np.random.Generator, pool: Pool, chosen: list[int]) -> list[View]:
         draw = slice_view if len(self.crop) == 2 else volume_view
-        return [draw(rng, pool.shapes[index], self.crop) for index in chosen]
+        return [draw(rng, pool.samples.shapes[index], self.crop) for index in chosen]
 
 
 def split_cases(store: Store, labeled: int | str) -> tuple[list[CaseInfo], list[CaseInfo]]:
@@ -122,18 +153,3 @@ def split_cases(store: Store, labeled: int | str) -> tuple[list[CaseInfo], list[
         raise UserError(f"{store.path}: the training split holds no labeled case; add labels or a split column")
     without = [case for case in cases if case.group not in chosen]
     return with_labels, without or with_labels
-
-
-def samples(
-    store: Store, cases: list[CaseInfo], *, slices: bool, labels: bool
-) -> tuple[list[np.ndarray], list[np.ndarray]]:
-    """Return the images and labels of `cases`: whole volumes, or their slices along axis 0."""
-    images: list[np.ndarray] = []
-    truths: list[np.ndarray] = []
-    for case in cases:
-        image = store.image(case.name)
-        images.extend(image) if slices else images.append(image)
-        if labels:
-            truth = store.label(case.name)
-            truths.extend(truth) if slices else truths.append(truth)
-    return images, truths

@@ -1,66 +1,107 @@
-"""Training images in memory: one flat array, from which batches are gathered."""
+"""Where training images are kept, and how batches are made of them: the same batches from every place."""
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from m3hl.data.augment import View
+from m3hl.data.augment import View, seen_box
+from m3hl.data.gather import gather, pack
+from m3hl.data.placement import Place
+from m3hl.data.samples import Samples
+
+
+class Staged(NamedTuple):
+    """What a batch is made of, still on the host.
+
+    Attributes:
+        packed: for `gather`.
+        images, labels: values of the samples' parts that are seen, flat; None where the device holds all samples.
+    """
+
+    packed: Tensor
+    images: Tensor | None = None
+    labels: Tensor | None = None
 
 
 class Pool:
-    """Images of different sizes, one after the other in one flat tensor on the device.
+    """The samples of one kind (labeled or unlabeled), in memory or in the store.
 
     Args:
-        images: N arrays (H, W) or (X, Y, Z), float32.
-        labels: as many uint8 arrays of the same shapes, or None where the labels are not to be seen.
-        device: where the images are kept and batches are made.
+        samples: which.
+        place: where they are kept.
+        device: where batches are made.
     """
 
-    def __init__(
-        self, images: Sequence[np.ndarray], labels: Sequence[np.ndarray] | None, device: torch.device
-    ) -> None:
-        self.device = device
-        self.shapes = [image.shape for image in images]
-        self.starts = np.cumsum([0, *(image.size for image in images)])
-        self.images = flat(images).to(device)
-        self.labels = None if labels is None else flat(labels).to(device)
+    def __init__(self, samples: Samples, place: Place, device: torch.device) -> None:
+        self.samples, self.place, self.device = samples, place, device
+        self.starts = np.cumsum([0, *samples.voxels])
+        self.images: Tensor | None = None
+        self.labels: Tensor | None = None
+        if place != "store":
+            self.images, self.labels = flat(samples, device if place == "device" else torch.device("cpu"))
+        self._readers = ThreadPoolExecutor(torch.get_num_threads())
 
     def __len__(self) -> int:
-        return len(self.shapes)
+        return len(self.samples)
 
-    def gather(self, indices: Sequence[int], views: Sequence[View]) -> tuple[Tensor, Tensor | None]:
-        """Return the images (B, 1, *crop) and labels (B, *crop, int64) of `indices` as `views` show them.
+    def stage(self, indices: Sequence[int], views: Sequence[View]) -> Staged:
+        """Do the host's part of `gather`: numbers alone, or also the voxels that are seen."""
+        shapes = [self.samples.shapes[index] for index in indices]
+        if self.place == "device":
+            return self._pinned(Staged(pack(views, shapes, self.starts[list(indices)])))
+        boxes = [seen_box(view, shape) for view, shape in zip(views, shapes, strict=True)]
+        images = self._parts("image", indices, boxes)
+        labels = self._parts("label", indices, boxes) if self.samples.labels else None
+        starts = np.cumsum([0, *(part.size for part in images)])[:-1]
+        moved = [view.moved([side.start for side in box]) for view, box in zip(views, boxes, strict=True)]
+        packed = pack(moved, [part.shape for part in images], starts)
+        return self._pinned(Staged(packed, joined(images), None if labels is None else joined(labels)))
 
-        Voxels outside an image are 0, in the label as in the image.
-        """
-        where, inside = zip(*(self._address(i, v) for i, v in zip(indices, views, strict=True)), strict=True)
-        address, known = torch.stack(where), torch.stack(inside)
-        images = torch.where(known, self.images[address], 0.0).unsqueeze(1)
-        labels = None if self.labels is None else torch.where(known, self.labels[address], 0).long()
-        return images, labels
+    def gather(self, staged: Staged, crop: tuple[int, ...]) -> tuple[Tensor, Tensor | None]:
+        """Return images (B, 1, *crop) and labels (B, *crop, int64) on the device, without waiting for it."""
+        packed, images, labels = (x if x is None else x.to(self.device, non_blocking=True) for x in staged)
+        if images is None:
+            images, labels = self.images, self.labels
+        return gather(images, labels, packed, crop)
 
-    def _address(self, index: int, view: View) -> tuple[Tensor, Tensor]:
-        """Return for each voxel of the crop its place in the flat tensor, and whether it lies in the image."""
-        shape = self.shapes[index]
-        axes = [torch.from_numpy(c).to(self.device) for c in view.coordinates]
-        dims = len(shape)
-        at, inside = torch.zeros((), dtype=torch.int64, device=self.device), None
-        for row in range(dims):
-            source = view.offset[row]
-            for column in np.flatnonzero(view.matrix[row]):
-                position = [1] * dims
-                position[column] = -1
-                source = source + view.matrix[row, column] * axes[column].view(position)
-            ok = (source >= 0) & (source <= shape[row] - 1)
-            nearest = (source + 0.5).floor().long().clamp_(0, shape[row] - 1)
-            at = at * shape[row] + nearest
-            inside = ok if inside is None else inside & ok
-        crop = [len(c) for c in view.coordinates]
-        return (at + int(self.starts[index])).expand(crop), inside.expand(crop)
+    def close(self) -> None:
+        """Read no further."""
+        self._readers.shutdown(cancel_futures=True)
+
+    def _parts(self, key: str, indices: Sequence[int], boxes: Sequence[tuple[slice, ...]]) -> list[np.ndarray]:
+        if self.place == "store":
+            return list(self._readers.map(self.samples.read, indices, [key] * len(boxes), boxes))
+        values = (self.images if key == "image" else self.labels).numpy()
+        return [
+            values[self.starts[index] : self.starts[index + 1]].reshape(self.samples.shapes[index])[box]
+            for index, box in zip(indices, boxes, strict=True)
+        ]
+
+    def _pinned(self, staged: Staged) -> Staged:
+        """Return the tensors in memory from which a GPU copies while the host goes on."""
+        if self.device.type == "cpu":
+            return staged
+        return Staged(*(x if x is None else x.pin_memory() for x in staged))
 
 
-def flat(arrays: Sequence[np.ndarray]) -> Tensor:
+def flat(samples: Samples, device: torch.device) -> tuple[Tensor, Tensor | None]:
+    """Return the values of all images and all label maps, one sample after the other, on the device."""
+    total, at = sum(samples.voxels), 0
+    images = torch.empty(total, dtype=torch.float32, device=device)
+    labels = torch.empty(total, dtype=torch.uint8, device=device) if samples.labels else None
+    for image, label in samples.arrays():
+        part = slice(at, at + image.size)
+        images[part] = torch.from_numpy(image).flatten()
+        if labels is not None:
+            labels[part] = torch.from_numpy(label).flatten()
+        at += image.size
+    return images, labels
+
+
+def joined(arrays: list[np.ndarray]) -> Tensor:
     """Return the arrays' values one after the other."""
-    return torch.from_numpy(np.concatenate([array.ravel() for array in arrays])) if arrays else torch.empty(0)
+    return torch.from_numpy(np.concatenate([array.ravel() for array in arrays]))

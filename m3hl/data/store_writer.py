@@ -13,7 +13,7 @@ from m3hl.data.datasets.description import Description
 from m3hl.data.store import SCHEMA, VERSION, digest
 from m3hl.files import atomic
 
-CHUNK_BYTES = 2**20
+CHUNK_BYTES = 2**18
 
 
 def write_store(
@@ -74,10 +74,10 @@ def write_case(group: h5py.Group, case: Case) -> None:
 
 
 def chunk_shape(shape: tuple[int, ...], itemsize: int) -> tuple[int, ...]:
-    """Return whole planes of axis 0, about 1 MiB of them.
+    """Return whole planes of axis 0, about 256 KiB of them: of a 2D data set one, as slices are read one by one.
 
-    >>> chunk_shape((10, 256, 256), 4)
-    (4, 256, 256)
+    >>> chunk_shape((10, 256, 216), 4)
+    (1, 256, 216)
     """
     plane = prod(shape[1:]) * itemsize
     return (max(1, min(shape[0], CHUNK_BYTES // plane)), *shape[1:])

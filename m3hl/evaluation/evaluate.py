@@ -1,5 +1,6 @@
 """Segmenting and measuring every case of a split."""
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -54,18 +55,27 @@ def require_geometry(cases: list[CaseInfo]) -> None:
 def evaluate(
     network: nn.Module, store: Store, cases: list[CaseInfo], protocol: Protocol, device: torch.device, label: str
 ) -> list[Segmented]:
-    """Segment `cases` and compare them with their label maps; `label` names the run in progress lines."""
-    progress, results = Progress(label, len(cases)), []
-    for done, case in enumerate(cases, start=1):
-        prediction = protocol.segment(network, store.image(case.name), device)
-        spacing = case.geometry.spacing if case.geometry else None
-        rows = measure(prediction, store.label(case.name), store.classes, spacing)
-        results.append(
-            Segmented(case, prediction, [{"case": case.name, "group": case.group, **row} for row in rows])
-        )
-        dice = np.nanmean([row["dice"] for result in results for row in result.rows])
-        progress.update(done, f"Dice {dice:.1f}")
-    return results
+    """Segment `cases` and compare them with their label maps; `label` names the run in progress lines.
+
+    One case is measured while the network is at the next.
+    """
+    progress, measured = Progress(label, len(cases)), []
+    with ThreadPoolExecutor(torch.get_num_threads()) as threads:
+        for done, case in enumerate(cases, start=1):
+            (labels,) = protocol.segment(network, [torch.from_numpy(store.image(case.name)).to(device)])
+            truth = store.label(case.name)
+            measured.append(threads.submit(measured_case, case, labels.cpu().numpy(), truth, store.classes))
+            rows = [row for future in measured if future.done() for row in future.result().rows]
+            progress.update(done, f"Dice {np.nanmean([row['dice'] for row in rows]):.1f}" if rows else "")
+        return [future.result() for future in measured]
+
+
+def measured_case(
+    case: CaseInfo, prediction: np.ndarray, truth: np.ndarray, classes: tuple[str, ...]
+) -> Segmented:
+    """Compare one case's prediction with its label map."""
+    rows = measure(prediction, truth, classes, case.geometry.spacing if case.geometry else None)
+    return Segmented(case, prediction, [{"case": case.name, "group": case.group, **row} for row in rows])
 
 
 def save_predictions(path: Path, results: list[Segmented]) -> None:

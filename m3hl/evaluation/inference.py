@@ -1,18 +1,17 @@
 """Applying a network to whole volumes: slice by slice in 2D, by sliding windows in 3D."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
 from m3hl.config.run import check_stride
 from m3hl.data.augment import nearest_index
-from m3hl.methods.components import largest_component
+from m3hl.methods.components import largest_components
 
-BATCH = {2: 16, 3: 4}
+BATCH = {2: 32, 3: 4}
 """Slices or windows that pass the network together, by dimension."""
 
 
@@ -36,23 +35,23 @@ class Protocol:
     def __post_init__(self) -> None:
         check_stride(self.stride, self.crop)
 
-    def segment(self, network: nn.Module, image: np.ndarray, device: torch.device) -> np.ndarray:
-        """Return the label map (uint8) of one volume (Z, H, W) or (X, Y, Z)."""
-        volume = torch.from_numpy(image).to(device)
-        with torch.inference_mode():
-            if self.stride is None:
-                labels = segment_slices(network, volume, self.crop)
-            else:
-                labels = decide(slide(network, volume, self.crop, self.stride))
-        result = labels.to(torch.uint8).cpu().numpy()
-        return largest_component(result) if self.largest_component else result
+    @torch.inference_mode()
+    def segment(self, network: nn.Module, volumes: Sequence[Tensor]) -> list[Tensor]:
+        """Return the label maps (uint8) of volumes (Z, H, W) or (X, Y, Z), on their device."""
+        if self.stride is None:
+            maps = segment_slices(network, volumes, self.crop)
+        else:
+            maps = [decide(slide(network, volume, self.crop, self.stride)) for volume in volumes]
+        labels = [one.to(torch.uint8) for one in maps]
+        return [largest_components(one[None])[0] for one in labels] if self.largest_component else labels
 
 
-def segment_slices(network: nn.Module, volume: Tensor, size: tuple[int, ...]) -> Tensor:
-    """Segment the slices of a volume (Z, H, W): resized to `size` and back by nearest neighbour."""
-    resized = resize_nearest(volume, size).unsqueeze(1)
+def segment_slices(network: nn.Module, volumes: Sequence[Tensor], size: tuple[int, ...]) -> list[Tensor]:
+    """Segment the slices of volumes (Z, H, W): resized to `size` and back by nearest neighbour."""
+    resized = torch.cat([resize_nearest(volume, size) for volume in volumes]).unsqueeze(1)
     labels = torch.cat([network(part).logits.argmax(1) for part in resized.split(BATCH[2])])
-    return resize_nearest(labels, tuple(volume.shape[1:]))
+    parts = labels.split([len(volume) for volume in volumes])
+    return [resize_nearest(part, tuple(volume.shape[1:])) for part, volume in zip(parts, volumes, strict=True)]
 
 
 def resize_nearest(slices: Tensor, size: tuple[int, ...]) -> Tensor:

@@ -50,7 +50,8 @@ def predict(
         volume, geometry = read_volume(image, weights.settings.dimensions)
         check_image(volume, str(image))
         normalized = NORMALIZATIONS[description.normalization](volume)
-        write_label(out, protocol.segment(network, normalized, device), geometry)
+        (labels,) = protocol.segment(network, [torch.from_numpy(normalized).to(device)])
+        write_label(out, labels.cpu().numpy(), geometry)
         progress.update(done, out.name)
 
 

@@ -23,6 +23,7 @@ def segmentation_loss(
         dice: denominator of the Dice loss.
         reduction: "sum" (Eq. 3 as printed) or "mean" (as released).
     """
+    logits = logits.float()
     if region is None:
         region = torch.ones_like(target, dtype=logits.dtype)
     total = cross_entropy(logits, target, region) + dice_loss(logits.softmax(1), target, region, dice)
@@ -47,7 +48,9 @@ def dice_loss(probability: Tensor, target: Tensor, region: Tensor, form: DiceFor
         region: (B, *), 1 inside, 0 outside.
         form: "squared" or "plain".
     """
-    truth = F.one_hot(target, probability.shape[1]).movedim(-1, 1).to(probability.dtype)
+    # Not F.one_hot, which reads the largest label on the host.
+    classes = torch.arange(probability.shape[1], device=target.device).view(-1, *[1] * (target.ndim - 1))
+    truth = (target.unsqueeze(1) == classes).to(probability.dtype)
     inside = region.unsqueeze(1)
     if form == "squared":
         axes, epsilon = (0, *range(2, probability.ndim)), 1e-10
@@ -104,9 +107,8 @@ def cached_parts(x: Tensor) -> list[Tensor]:
 
 def high_level_loss(mixed: list[Tensor], unlabeled: list[Tensor]) -> Tensor:
     """Return L_high (Eq. 5): 1 − cosine similarity of each sample's features, averaged over all pairs."""
-    distances = [
-        1 - F.cosine_similarity(s.flatten(1), t.flatten(1), dim=1).mean() for s in mixed for t in unlabeled
-    ]
+    mixed, unlabeled = ([features.flatten(1).float() for features in streams] for streams in (mixed, unlabeled))
+    distances = [1 - F.cosine_similarity(s, t, dim=1).mean() for s in mixed for t in unlabeled]
     return torch.stack(distances).mean()
 
 

@@ -87,10 +87,10 @@ class Method(method.Method):
     def draw_mask(self, batch: Batch) -> Tensor:
         """Return M for one stream, (B/2, *crop); the same mask serves both streams."""
         count, crop = self.labeled_batch // 2, self.settings.crop
+        device = batch.labeled_images.device
         if not self.options.mix:
-            return torch.ones(count, *crop, device=batch.labeled_images.device)
-        mask = draw_masks(batch.rng, count, crop, self.options.mask_patch(crop), self.options.mask_ratio)
-        return mask.to(batch.labeled_images.device)
+            return torch.ones(count, *crop, device=device)
+        return draw_masks(batch.rng, count, crop, self.options.mask_patch(crop), self.options.mask_ratio, device)
 
     def forward_streams(
         self, network: Callable[[Tensor], nets.Output], streams: Sequence[Tensor]

@@ -1,6 +1,7 @@
 """Checkpoints of a run in progress: everything that an interrupted run needs to end with the same bits."""
 
 import logging
+import time
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,8 @@ log = logging.getLogger(__name__)
 
 FORMAT, VERSION = "m3hl-checkpoint", 2
 IDENTITY = "identity.json"
+SHARE = 19
+"""Time between two checkpoints, in times that writing one takes: on a GPU a validation comes every few seconds."""
 
 
 class Checkpoints:
@@ -35,9 +38,16 @@ class Checkpoints:
             self.folder / f"{name}.pt" for name in ("new", "last", "previous", "damaged")
         )
         self.identity, self.arithmetic = identity, arithmetic
+        self._saved, self._cost = time.monotonic(), 0.0
+
+    @property
+    def due(self) -> bool:
+        """Return whether it is time to save again, so that saving takes a twentieth of a run at most."""
+        return time.monotonic() - self._saved >= SHARE * self._cost
 
     def save(self, state: dict[str, Any]) -> None:
         """Write `state` and the state of torch's random generators; the last checkpoint becomes the previous."""
+        begun = time.monotonic()
         value = {
             "format": FORMAT,
             "version": VERSION,
@@ -52,6 +62,8 @@ class Checkpoints:
         if self.last.exists():
             self.last.replace(self.previous)
         self.new.replace(self.last)
+        self._saved = time.monotonic()
+        self._cost = self._saved - begun
 
     def load(self) -> dict[str, Any] | None:
         """Return the newest whole state and restore torch's random generators; None where there is none.

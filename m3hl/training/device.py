@@ -30,6 +30,9 @@ def choose_device(name: str, threads: int | None) -> torch.device:
     device = torch.device("cuda" if name != "cpu" and available else "cpu")
     if device.type == "cpu":
         keep_freed_memory()
+    else:
+        # Single precision means that, unless a training asks for less (m3hl.training.execution).
+        torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
     return device
 
 
@@ -54,13 +57,6 @@ def use_deterministic_algorithms(device: torch.device) -> None:
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.use_deterministic_algorithms(True)
     torch.backends.cudnn.benchmark = False
-
-
-def arithmetic(device: torch.device) -> dict[str, Any]:
-    """Return what the last bits of a sum depend on, besides the numbers."""
-    cpu = f"CPU with {torch.backends.cpu.get_cpu_capability()}"
-    name = cpu if device.type == "cpu" else torch.cuda.get_device_name(device)
-    return {"device": name, "threads": torch.get_num_threads(), "torch": str(torch.__version__)}
 
 
 def describe_device(device: torch.device) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 import logging
 import time
-from contextlib import nullcontext
+from contextlib import closing, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from m3hl.methods.method import Method
 from m3hl.methods.team import Team
 from m3hl.progress import Progress
 from m3hl.training.checkpoint import Checkpoints
-from m3hl.training.device import arithmetic, use_deterministic_algorithms
+from m3hl.training.execution import Execution
 from m3hl.training.history import History
 from m3hl.training.interruption import Interrupted, Interruption
 from m3hl.training.optimization import learning_rate, sgd, step
@@ -41,7 +41,7 @@ def train(
     *,
     label: str,
     work: Path,
-    device: torch.device,
+    execution: Execution,
     code: str,
     team: Team | None = None,
 ) -> Training:
@@ -52,7 +52,7 @@ def train(
         store: the data set.
         label: name of the run in progress lines.
         work: folder of checkpoints and TensorBoard logs.
-        device: where to compute.
+        execution: where and how to compute.
         code: digest of the source; a checkpoint that other source wrote is not taken up.
         team: the processes that train the run; the first of them validates and saves.
 
@@ -60,16 +60,16 @@ def train(
         UserError: the store does not fit the settings, the checkpoint belongs to another run, the loss is not
             finite, or a signal interrupted the run, which is saved then.
     """
-    team = team or Team()
-    if settings.deterministic:
-        use_deterministic_algorithms(device)
+    team, device = team or Team(), execution.device
     torch.manual_seed(settings.seed)
     method = methods.build(settings).to(device, memory_format=MEMORY_FORMAT[settings.dimensions]).train()
-    batches = Batches.load(store, settings, device, unlabeled=method.unlabeled_batch > 0)
+    execution.prepare(list(method.networks().values()), deterministic=settings.deterministic)
+    counts = method.labeled_batch, method.unlabeled_batch
+    batches = Batches.load(store, settings, device, counts, execution.budget())
     validation = Validation.load(store, settings, device) if team.rank == 0 else None
     optimizer, selection = sgd(method, settings.options), Selection(settings.selection)
     identity = {"settings": settings.model_dump(mode="json"), "store": sha256_file(store.path), "code": code}
-    checkpoints = Checkpoints(work, identity, arithmetic(device) | {"processes": team.size})
+    checkpoints = Checkpoints(work, identity, execution.arithmetic() | {"processes": team.size})
     training = Training(method, optimizer, History(), selection, checkpoints, facts(batches, method))
     if state := checkpoints.load():
         training.load_state_dict(state)
@@ -80,6 +80,7 @@ def train(
     begun = time.monotonic() - training.seconds
     progress = Progress(label, settings.iterations, done=training.iteration)
     with (
+        closing(batches),
         curves(checkpoints.folder, training.iteration) if team.rank == 0 else nullcontext() as board,
         Interruption() as interruption,
     ):
@@ -87,9 +88,10 @@ def train(
             while True:
                 # Before the next step: a run that was interrupted while it validated begins with that.
                 if row_is_due(training, settings):
-                    record(training, settings, validation, board, interruption)
+                    with execution.validating():
+                        record(training, settings, validation, board, interruption)
                     training.seconds = time.monotonic() - begun
-                    if is_due(training.iteration, settings.validate_every, settings.iterations) and team.rank == 0:
+                    if team.rank == 0 and checkpoint_is_due(training, settings):
                         checkpoints.save(training.state_dict())
                 progress.update(training.iteration, training.history.summary())
                 if training.iteration == settings.iterations:
@@ -97,8 +99,8 @@ def train(
                 if team.any(interruption.name is not None, device):
                     raise Interrupted(interruption.name or "a signal to another process")
                 rate = learning_rate(settings.options, training.iteration)
-                batch = batches.draw(training.iteration, method.labeled_batch, method.unlabeled_batch)
-                training.history.add(team.mean(step(method, training.optimizer, batch, rate)))
+                batch = batches.draw(training.iteration)
+                training.history.add(team.mean(step(method, training.optimizer, batch, rate, execution)))
                 training.iteration += 1
         except Interrupted as signal:
             training.seconds = time.monotonic() - begun
@@ -115,6 +117,12 @@ def row_is_due(training: Training, settings: RunSettings) -> bool:
     done, every = training.iteration, max(1, settings.validate_every // ROWS_PER_VALIDATION)
     due = done % every == 0 or is_due(done, settings.validate_every, settings.iterations)
     return due and done > training.history.last_iteration
+
+
+def checkpoint_is_due(training: Training, settings: RunSettings) -> bool:
+    """Return whether the state after a validation is saved: the last one always, others if time allows."""
+    done, every = training.iteration, settings.validate_every
+    return done == settings.iterations or (done % every == 0 and training.checkpoints.due)
 
 
 def record(
@@ -157,6 +165,7 @@ def is_due(iteration: int, every: int, total: int) -> bool:
 
 
 def facts(batches: Batches, method: Method) -> dict[str, Any]:
-    """Return which cases a run uses, and how many samples and parameters it has."""
+    """Return which cases a run uses, how many samples and parameters it has, and where its images were."""
     parameters = sum(p.numel() for p in method.student.parameters())
-    return batches.facts | {"counts": batches.facts["counts"] | {"parameters": parameters}}
+    counts = batches.facts["counts"] | {"parameters": parameters}
+    return batches.facts | {"counts": counts, "images_in": batches.labeled.place}

@@ -6,13 +6,18 @@ from torch import Tensor
 from m3hl.config.methods.optimizer import OptimizerOptions
 from m3hl.data.batches import Batch
 from m3hl.methods.method import Method
+from m3hl.training.execution import Execution
 
 
-def step(method: Method, optimizer: torch.optim.Optimizer, batch: Batch, rate: float) -> dict[str, Tensor]:
-    """Do one optimiser step with learning rate `rate` and return the losses."""
+def step(
+    method: Method, optimizer: torch.optim.Optimizer, batch: Batch, rate: float, execution: Execution
+) -> dict[str, Tensor]:
+    """Do one optimiser step with learning rate `rate` and return the losses, without waiting for a GPU."""
+    execution.next_step()
     for group in optimizer.param_groups:
         group["lr"] = rate
-    losses = method.losses(batch)
+    with execution.precise():
+        losses = method.losses(batch)
     optimizer.zero_grad()
     losses["loss"].backward()
     optimizer.step()
@@ -27,6 +32,7 @@ def sgd(method: Method, options: OptimizerOptions) -> torch.optim.SGD:
         lr=options.learning_rate,
         momentum=options.momentum,
         weight_decay=options.weight_decay,
+        fused=True,
     )
 
 

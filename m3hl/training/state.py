@@ -61,7 +61,7 @@ class Training:
             UserError: they are.
         """
         loss = self.history.rows[-1]["loss"] if self.history.rows else 0.0
-        finite = all(bool(parameter.isfinite().all()) for parameter in self.method.student.parameters())
+        finite = bool(torch.stack([p.isfinite().all() for p in self.method.student.parameters()]).all())
         if math.isfinite(loss) and finite:
             return
         problem = "weights are not finite" if math.isfinite(loss) else f"the loss is {loss}"

@@ -3,14 +3,16 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from m3hl.config.run import RunSettings
 from m3hl.data.store import Store
 from m3hl.errors import UserError
 from m3hl.evaluation.inference import Protocol
+
+SLICED_VOLUMES = 8
+"""Volumes that are segmented together, slice by slice."""
 
 
 @dataclass(frozen=True)
@@ -18,15 +20,15 @@ class Validation:
     """The volumes that a run is validated on.
 
     Attributes:
-        cases: image and label of each volume.
+        cases: image and label map of each volume, on the device.
         protocol: how they are segmented: as in the final evaluation, but in 3D with a stride of half a window,
             which costs little.
-        device: where.
+        classes: number of foreground classes.
     """
 
-    cases: list[tuple[np.ndarray, np.ndarray]]
+    cases: list[tuple[Tensor, Tensor]]
     protocol: Protocol
-    device: torch.device
+    classes: int
 
     @classmethod
     def load(cls, store: Store, settings: RunSettings, device: torch.device) -> "Validation":
@@ -43,15 +45,16 @@ class Validation:
                 "set hold_out, or selection: last"
             )
         stride = None if settings.dimensions == 2 else tuple(n // 2 for n in settings.crop)
-        cases = [(store.image(info.name), store.label(info.name)) for info in infos]
-        return cls(cases, Protocol(settings.crop, stride, settings.largest_component), device)
+        arrays = [(store.image(info.name), store.label(info.name)) for info in infos]
+        cases = [tuple(torch.from_numpy(array).to(device) for array in pair) for pair in arrays]
+        return cls(cases, Protocol(settings.crop, stride, settings.largest_component), len(settings.classes))
 
     def __call__(self, networks: dict[str, nn.Module], check: Callable[[], None]) -> dict[str, float]:
         """Return the mean Dice (percent) of each network as `val_<name>_dice`; nothing without cases.
 
         Args:
             networks: by name.
-            check: called before each case, so that a long validation can be interrupted.
+            check: called before each few cases, so that a long validation can be interrupted.
         """
         if not self.cases:
             return {}
@@ -61,18 +64,27 @@ class Validation:
         """Return one network's mean Dice (percent) over cases and classes; it is put back in training mode."""
         network.eval()
         scores = []
-        for image, truth in self.cases:
+        # Volumes of a few slices pass a GPU together, and the one number at the end is all that is waited for.
+        together = 1 if self.protocol.stride else SLICED_VOLUMES
+        for start in range(0, len(self.cases), together):
             check()
-            scores.append(mean_dice(self.protocol.segment(network, image, self.device), truth))
+            images, truths = zip(*self.cases[start : start + together], strict=True)
+            predictions = self.protocol.segment(network, images)
+            scores += [mean_dice(p, t, self.classes) for p, t in zip(predictions, truths, strict=True)]
         network.train()
-        return float(np.nanmean(scores))
+        return torch.stack(scores).nanmean().item()
 
 
-def mean_dice(prediction: np.ndarray, truth: np.ndarray) -> float:
-    """Return the mean Dice (percent) over the foreground classes that occur in either label map."""
-    present = np.union1d(np.unique(prediction), np.unique(truth))
-    scores = []
-    for c in present[present > 0]:
+def mean_dice(prediction: Tensor, truth: Tensor, classes: int) -> Tensor:
+    """Return the mean Dice (percent) over the foreground classes that occur in either label map; NaN without any.
+
+    Args:
+        prediction, truth: uint8 label maps of the same shape.
+        classes: labels 1 to this number are foreground.
+    """
+    overlap, size = [], []
+    for c in range(1, classes + 1):
         p, t = prediction == c, truth == c
-        scores.append(200 * np.count_nonzero(p & t) / (np.count_nonzero(p) + np.count_nonzero(t)))
-    return float(np.mean(scores)) if scores else float("nan")
+        overlap.append((p & t).sum())
+        size.append(p.sum() + t.sum())
+    return (200 * torch.stack(overlap).double() / torch.stack(size)).nanmean()

@@ -63,7 +63,8 @@ def test_a_volume_is_normalised_and_segmented_by_windows(predict, atria, raw_ima
     normal = ((volume - volume.mean()) / volume.std()).astype(np.float32)
     protocol = Protocol((32, 32, 32), stride, largest_component=True)
     network = Weights.load(atria.run / "best.pt").network
-    np.testing.assert_array_equal(label, protocol.segment(network, normal, torch.device("cpu")))
+    (expected,) = protocol.segment(network, [torch.from_numpy(normal)])
+    np.testing.assert_array_equal(label, expected)
     assert set(np.unique(label)) == {0, 1}
 
 

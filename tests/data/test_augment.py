@@ -8,10 +8,13 @@ import torch
 from scipy import ndimage, stats
 
 from m3hl.data.augment import MAX_ANGLE, View, nearest_index, rotation, slice_view, turn_and_flip, volume_view
-from m3hl.data.pool import Pool
+from m3hl.data.gather import gather, pack
 
 PLANES = [(6, 6), (5, 8), (9, 4), (1, 7)]
-CPU = torch.device("cpu")
+
+
+def flat(*arrays):
+    return torch.cat([torch.from_numpy(array.copy()).flatten() for array in arrays])
 
 
 class Scripted:
@@ -37,8 +40,9 @@ class Scripted:
 def seen(image, view):
     """Return what `view` shows of an image, after checking that its label map moves with it."""
     labels = (np.arange(image.size) % 251).astype(np.uint8).reshape(image.shape)
-    images, moved = Pool([image], [labels], CPU).gather([0], [view])
-    (as_image,), _ = Pool([labels.astype(np.float32)], None, CPU).gather([0], [view])
+    packed, crop = pack([view], [image.shape], [0]), tuple(len(z) for z in view.coordinates)
+    images, moved = gather(flat(image), flat(labels), packed, crop)
+    (as_image,), _ = gather(flat(labels.astype(np.float32)), None, packed, crop)
     np.testing.assert_array_equal(moved[0], as_image[0])
     return images[0, 0].numpy()
 
@@ -155,11 +159,10 @@ def test_every_place_of_a_crop_is_equally_likely():
 def test_images_of_several_sizes_are_gathered_from_one_pool():
     images = [noise((4, 5)), noise((7, 3)) + 10, noise((6, 6)) + 20]
     labels = [np.full(image.shape, number, np.uint8) for number, image in enumerate(images)]
-    pool = Pool(images, labels, CPU)
-    order = [2, 0, 0, 1]
-    views = [slice_view(Scripted(0.9, 0.9), pool.shapes[index], (16, 8)) for index in order]
-    seen_images, seen_labels = pool.gather(order, views)
-    assert len(pool) == 3
+    shapes, starts, order = [image.shape for image in images], [0, 20, 41], [2, 0, 0, 1]
+    views = [slice_view(Scripted(0.9, 0.9), shapes[index], (16, 8)) for index in order]
+    packed = pack(views, [shapes[index] for index in order], [starts[index] for index in order])
+    seen_images, seen_labels = gather(flat(*images), flat(*labels), packed, (16, 8))
     assert (seen_images.shape, seen_images.dtype) == ((4, 1, 16, 8), torch.float32)
     assert (seen_labels.shape, seen_labels.dtype) == ((4, 16, 8), torch.int64)
     for image, label, index in zip(seen_images, seen_labels, order, strict=True):

@@ -11,6 +11,7 @@ from m3hl.data import batches as module
 from m3hl.data.batches import Batches, split_cases
 from m3hl.data.case import Case
 from m3hl.data.datasets.description import Description
+from m3hl.data.placement import Budget
 from m3hl.data.store import Store
 from m3hl.data.store_writer import write_store
 from m3hl.errors import UserError
@@ -19,6 +20,8 @@ CPU = torch.device("cpu")
 CROP = {2: (32, 16), 3: (32, 16, 16)}
 GROUPS = {"a": True, "b": True, "c": True, "u": False, "w": False}
 """Training groups of two cases each, and whether they have labels."""
+BUDGETS = {"device": Budget(2**30, 2**30), "host": Budget(0, 2**30), "store": Budget(0, 0)}
+"""What makes the images be kept in each place."""
 
 
 def settings(dimensions=2, *, labeled=2, seed=5):
@@ -46,7 +49,16 @@ def numbered_cases(groups):
         yield Case(name, group, split, volume.astype(np.float32), label, None)
 
 
-def write(path, *, dimensions=2, groups=GROUPS):
+def noisy_cases(groups):
+    """Yield the same cases as volumes of noise, of many sizes."""
+    rng = np.random.default_rng(1)
+    for case in numbered_cases(groups):
+        shape = tuple(rng.integers(*sides) for sides in ((3, 40), (9, 200), (9, 60)))
+        label = None if case.label is None else rng.integers(0, 3, shape, np.uint8)
+        yield replace(case, image=rng.random(shape, np.float32), label=label)
+
+
+def write(path, *, dimensions=2, groups=GROUPS, volumes=numbered_cases):
     description = Description(
         dimensions=dimensions,
         classes=("one", "two"),
@@ -69,7 +81,7 @@ def write(path, *, dimensions=2, groups=GROUPS):
         source="folder",
         description=description,
         source_sha256="0" * 64,
-        cases=numbered_cases(groups),
+        cases=volumes(groups),
         labeled_order=order,
     )
     return path
@@ -93,8 +105,10 @@ def drawn(images):
     return images.flatten(1).amax(1).int().tolist()
 
 
-def load(store, *, unlabeled=True, **changes):
-    return Batches.load(store, settings(store.dimensions, **changes), CPU, unlabeled=unlabeled)
+def load(store, counts=(4, 4), place="device", **changes):
+    batches = Batches.load(store, settings(store.dimensions, **changes), CPU, counts, BUDGETS[place])
+    assert batches.labeled.place == batches.unlabeled.place == place
+    return batches
 
 
 def equal(one, other):
@@ -108,19 +122,32 @@ def equal(one, other):
 
 
 def test_a_batch_depends_on_seed_and_iteration_alone(store):
-    forwards = [load(store).draw(i, 4, 4) for i in range(9)]
+    forwards = [load(store).draw(i) for i in range(9)]
     other = load(store)
-    backwards = [other.draw(i, 4, 4) for i in reversed(range(9))][::-1]
+    backwards = [other.draw(i) for i in reversed(range(9))][::-1]
     assert all(equal(one, two) for one, two in zip(forwards, backwards, strict=True))
     third = load(store, seed=6)
-    assert not any(equal(third.draw(i, 4, 4), forwards[i]) for i in range(9))
+    assert not any(equal(third.draw(i), forwards[i]) for i in range(9))
+
+
+@pytest.mark.parametrize("place", ["host", "store"])
+@pytest.mark.parametrize("counts", [(4, 4), (3, 0)])
+@pytest.mark.parametrize("dimensions", [2, 3])
+def test_the_same_batches_come_from_every_place(tmp_path, dimensions, counts, place):
+    # Volumes of several chunks, larger and smaller than the crop; slices of all sizes.
+    with Store(write(tmp_path / "s.h5", dimensions=dimensions, volumes=noisy_cases)) as store:
+        there, here = load(store, counts), load(store, counts, place)
+        # In order, as a training draws them; then from elsewhere, as one that goes on from a checkpoint.
+        for iteration in [*range(40), 7, 8, 100]:
+            assert equal(here.draw(iteration), there.draw(iteration)), iteration
+        here.close()
 
 
 @pytest.mark.parametrize("batch", [1, 3, 4, 23])
 def test_each_pass_shows_every_sample_once_in_an_order_of_its_own(store, batch):
-    batches, labeled, unlabeled = load(store, labeled=2), [], []
+    batches, labeled, unlabeled = load(store, (batch, batch), labeled=2), [], []
     for iteration in range(120 // batch):
-        one = batches.draw(iteration, batch, batch)
+        one = batches.draw(iteration)
         labeled += drawn(one.labeled_images)
         unlabeled += drawn(one.unlabeled_images)
     for row, groups in ((labeled, "ab"), (unlabeled, "cuw")):
@@ -133,16 +160,16 @@ def test_each_pass_shows_every_sample_once_in_an_order_of_its_own(store, batch):
 
 
 def test_labels_are_those_of_the_images(store):
-    batches = load(store)
+    batches = load(store, (4, 2))
     for iteration in range(10):
-        batch = batches.draw(iteration, 4, 2)
+        batch = batches.draw(iteration)
         assert (batch.labels == batch.labeled_images[:, 0].long()).all()
 
 
 def test_shapes_and_types(tmp_path):
     for dimensions, crop in CROP.items():
         with Store(write(tmp_path / f"{dimensions}.h5", dimensions=dimensions)) as store:
-            batch = load(store).draw(0, 4, 2)
+            batch = load(store, (4, 2)).draw(0)
         assert (batch.labeled_images.shape, batch.labeled_images.dtype) == ((4, 1, *crop), torch.float32)
         assert (batch.labels.shape, batch.labels.dtype) == ((4, *crop), torch.int64)
         assert (batch.unlabeled_images.shape, batch.unlabeled_images.dtype) == ((2, 1, *crop), torch.float32)
@@ -150,9 +177,9 @@ def test_shapes_and_types(tmp_path):
 
 def test_in_3d_a_sample_is_a_volume(tmp_path):
     with Store(write(tmp_path / "s.h5", dimensions=3)) as store:
-        batches = load(store, labeled=1)
+        batches = load(store, (2, 0), labeled=1)
     assert batches.facts["counts"]["labeled_samples"] == 2
-    images = batches.draw(0, 2, 0).labeled_images
+    images = batches.draw(0).labeled_images
     # Volumes smaller than the crop are in its middle, and zeros surround them.
     assert sorted(len(image.unique()) for image in images) == [1 + 2, 1 + 3]
 
@@ -162,15 +189,15 @@ def test_in_3d_a_sample_is_a_volume(tmp_path):
     [(1, "a", "bcuw"), (2, "ab", "cuw"), (3, "abc", "uw"), ("all", "abc", "uw")],
 )
 def test_the_first_groups_are_the_labeled_ones(store, labeled, with_labels, without):
-    batches = load(store, labeled=labeled)
+    facts = load(store, labeled=labeled).facts
     counts = {
         "labeled_cases": 2 * len(with_labels),
         "labeled_samples": len(numbers_of(store, with_labels)),
         "unlabeled_cases": 2 * len(without),
         "unlabeled_samples": len(numbers_of(store, without)),
     }
-    assert batches.facts == {"labeled_groups": list(with_labels), "counts": counts}
-    batch = batches.draw(0, counts["labeled_samples"], counts["unlabeled_samples"])
+    assert facts == {"labeled_groups": list(with_labels), "counts": counts}
+    batch = load(store, (counts["labeled_samples"], counts["unlabeled_samples"]), labeled=labeled).draw(0)
     assert sorted(drawn(batch.labeled_images)) == numbers_of(store, with_labels)
     assert sorted(drawn(batch.unlabeled_images)) == numbers_of(store, without)
 
@@ -178,45 +205,59 @@ def test_the_first_groups_are_the_labeled_ones(store, labeled, with_labels, with
 @pytest.mark.parametrize("labeled", [2, "all"])
 def test_where_all_are_labeled_the_same_images_serve_as_unlabeled(tmp_path, labeled):
     with Store(write(tmp_path / "s.h5", groups={"a": True, "b": True})) as store:
-        batches = load(store, labeled=labeled)
         everyone = numbers_of(store, "ab")
-    batch = batches.draw(0, len(everyone), len(everyone))
+        batch = load(store, (len(everyone), len(everyone)), labeled=labeled).draw(0)
     assert sorted(drawn(batch.labeled_images)) == sorted(drawn(batch.unlabeled_images)) == everyone
 
 
-def refuse(method, forbidden):
-    """Return `Store.image` or `Store.label` that fails for some groups."""
+def forbid(monkeypatch, store, key, groups):
+    """Let reading the images or labels of some groups fail."""
+    whole, planes = getattr(store, key), store.planes
 
     def read(name):
-        assert name[0] not in forbidden, f"{method.__name__} of {name} was read"
-        return method(name)
+        assert name[0] not in groups, f"the {key} of {name} was read"
+        return whole(name)
 
-    return read
+    def read_planes(name, what, first, last):
+        assert what != key or name[0] not in groups, f"the {key} of {name} was read"
+        return planes(name, what, first, last)
+
+    monkeypatch.setattr(store, key, read)
+    monkeypatch.setattr(store, "planes", read_planes)
 
 
+def draw_all(batches):
+    """Draw until every sample was seen."""
+    for iteration in range(8):
+        batches.draw(iteration)
+    batches.close()
+
+
+@pytest.mark.parametrize("place", BUDGETS)
 @pytest.mark.parametrize("labeled", [1, 3, "all"])
-def test_the_label_of_an_unlabeled_case_is_never_read(store, monkeypatch, labeled):
+def test_the_label_of_an_unlabeled_case_is_never_read(store, monkeypatch, labeled, place):
     chosen = "abc" if labeled == "all" else "abc"[:labeled]
-    monkeypatch.setattr(store, "label", refuse(store.label, set("abcuwvt") - set(chosen)))
-    batches = load(store, labeled=labeled)
-    assert batches.unlabeled.labels is None
-    batches.draw(0, 2, 2)
+    forbid(monkeypatch, store, "label", set("abcuwvt") - set(chosen))
+    draw_all(load(store, place=place, labeled=labeled))
 
 
-def test_validation_and_test_images_are_never_read(store, monkeypatch):
-    monkeypatch.setattr(store, "image", refuse(store.image, "vt"))
-    load(store).draw(0, 2, 2)
+@pytest.mark.parametrize("place", BUDGETS)
+def test_validation_and_test_images_are_never_read(store, monkeypatch, place):
+    forbid(monkeypatch, store, "image", "vt")
+    draw_all(load(store, place=place))
 
 
-def test_without_need_no_unlabeled_image_is_read(store, monkeypatch):
-    monkeypatch.setattr(store, "image", refuse(store.image, "cuwvt"))
-    batches = load(store, unlabeled=False)
-    assert batches.draw(3, 4, 0).unlabeled_images.shape == (0, 1, *CROP[2])
+@pytest.mark.parametrize("place", BUDGETS)
+def test_without_need_no_unlabeled_image_is_read(store, monkeypatch, place):
+    forbid(monkeypatch, store, "image", "cuwvt")
+    batches = load(store, (4, 0), place)
+    assert batches.draw(3).unlabeled_images.shape == (0, 1, *CROP[2])
     assert batches.facts["counts"]["unlabeled_cases"] == batches.facts["counts"]["unlabeled_samples"] == 0
+    draw_all(batches)
 
 
 def test_labeled_samples_are_the_same_whether_unlabeled_ones_are_drawn_or_not(store):
-    alone, both = load(store, unlabeled=False).draw(4, 4, 0), load(store).draw(4, 4, 4)
+    alone, both = load(store, (4, 0)).draw(4), load(store).draw(4)
     assert torch.equal(alone.labeled_images, both.labeled_images)
     assert torch.equal(alone.labels, both.labels)
 
@@ -243,7 +284,7 @@ def test_a_store_without_labeled_training_cases_is_refused(tmp_path):
 def test_a_store_of_other_data_is_refused(store, dimensions, classes, message):
     wanted = settings(dimensions).model_copy(update={"classes": classes})
     with pytest.raises(UserError, match=message):
-        Batches.load(store, wanted, CPU, unlabeled=True)
+        Batches.load(store, wanted, CPU, (2, 2), BUDGETS["device"])
 
 
 def test_no_random_choice_is_made_twice(store, monkeypatch):
@@ -258,7 +299,7 @@ def test_no_random_choice_is_made_twice(store, monkeypatch):
     for seed in (5, 6):
         batches = load(store, seed=seed)
         for iteration in range(60):
-            batch = batches.draw(iteration, 4, 4)
+            batch = batches.draw(iteration)
             states.append(repr(batch.rng.bit_generator.state["state"]))
     assert len(states) == 2 * 60 * (4 + 4 + 1)
     assert len(set(states)) == len(states)
@@ -271,8 +312,8 @@ def test_one_image_looks_different_every_time(tmp_path):
         info = replace(case, shape=image.shape)
         store.image, store.label = lambda _: image, lambda _: np.zeros(image.shape, np.uint8)
         store.cases, store.labeled_order = lambda _: [info], (info.group,)
-        batches = load(store, labeled="all")
+        batches = load(store, (1, 0), labeled="all")
     # Four turns and the image as it is are all that can repeat; every rotation has an angle of its own.
-    looks = {batches.draw(i, 1, 0).labeled_images.numpy().tobytes() for i in range(200)}
+    looks = {batches.draw(i).labeled_images.numpy().tobytes() for i in range(200)}
     rotated = 200 * 0.25
     assert abs(len(looks) - 5 - rotated) < 4 * np.sqrt(rotated)

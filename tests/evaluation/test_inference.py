@@ -21,7 +21,6 @@ from m3hl.evaluation.inference import (
 )
 from m3hl.nets import Output
 
-CPU = torch.device("cpu")
 STRIDE = (18, 18, 4)
 
 
@@ -84,6 +83,11 @@ def released(reference):
     return network.eval(), reference["slide_volume"]
 
 
+def segmented(protocol, network, volume):
+    (labels,) = protocol.segment(network, [torch.from_numpy(volume)])
+    return labels.numpy()
+
+
 @torch.inference_mode()
 def test_sliding_equals_the_released_code(released, reference):
     network, volume = released
@@ -96,7 +100,7 @@ def test_sliding_equals_the_released_code(released, reference):
 
 
 def test_a_segmented_volume_equals_the_released_code(released, reference):
-    labels = Protocol((48, 48, 48), STRIDE, largest_component=True).segment(*released, CPU)
+    labels = segmented(Protocol((48, 48, 48), STRIDE, largest_component=True), *released)
     assert labels.dtype == np.uint8
     assert np.count_nonzero(labels != reference["slide_largest"]) <= 3
 
@@ -184,16 +188,27 @@ def test_a_stack_is_segmented_slice_by_slice():
     for image in volume:
         labels = probability(Fake(4), by_scipy(image, (32, 48), mode="nearest")).argmax(0)
         expected.append(by_scipy(labels, image.shape, mode="nearest"))
-    np.testing.assert_array_equal(segment_slices(Fake(4), torch.from_numpy(volume), (32, 48)), expected)
-    segmented = Protocol((32, 48)).segment(Fake(4), volume, CPU)
-    assert segmented.dtype == np.uint8
-    np.testing.assert_array_equal(segmented, expected)
+    (slices,) = segment_slices(Fake(4), [torch.from_numpy(volume)], (32, 48))
+    np.testing.assert_array_equal(slices, expected)
+    labels = segmented(Protocol((32, 48)), Fake(4), volume)
+    assert labels.dtype == np.uint8
+    np.testing.assert_array_equal(labels, expected)
+
+
+def test_volumes_of_several_sizes_are_segmented_together_as_one_by_one():
+    random = np.random.default_rng(2)
+    volumes = [
+        random.standard_normal(shape, dtype=np.float32) for shape in ((5, 20, 27), (40, 33, 16), (1, 8, 90))
+    ]
+    together = Protocol((32, 48)).segment(Fake(4), [torch.from_numpy(volume) for volume in volumes])
+    for labels, volume in zip(together, volumes, strict=True):
+        np.testing.assert_array_equal(labels, segmented(Protocol((32, 48)), Fake(4), volume))
 
 
 @pytest.mark.parametrize(("crop", "stride"), [((16, 16), None), ((16, 16, 16), (8, 8, 8))])
 def test_the_largest_component_is_kept_on_demand_only(crop, stride):
     volume = np.random.default_rng(0).standard_normal((20, 16, 18), dtype=np.float32)
-    every, kept = (Protocol(crop, stride, largest).segment(Threshold(), volume, CPU) for largest in (False, True))
+    every, kept = (segmented(Protocol(crop, stride, largest), Threshold(), volume) for largest in (False, True))
     components = label(every, connectivity=3)
     assert components.max() > 1
     np.testing.assert_array_equal(kept, components == np.bincount(components.flat)[1:].argmax() + 1)

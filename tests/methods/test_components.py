@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 from skimage.measure import label
 
+from m3hl.fingerprint import closure
 from m3hl.methods.components import largest_component, largest_components
 
 
@@ -99,3 +100,7 @@ def test_the_argument_is_not_changed_and_may_lie_in_any_order_in_memory():
     assert kept.dtype == np.uint8
     np.testing.assert_array_equal(kept, by_scikit_image(turned.copy()))
     np.testing.assert_array_equal(labels, copy)
+
+
+def test_the_kernels_count_as_source_although_only_a_gpu_imports_them():
+    assert "m3hl.methods.components_cuda" in closure(["m3hl.methods.components"])

@@ -8,8 +8,10 @@ from torch import nn
 
 from m3hl import methods, nets
 from m3hl.methods.losses import segmentation_loss
+from m3hl.training.execution import Execution
 from m3hl.training.optimization import sgd, step
 
+CPU = Execution(torch.device("cpu"))
 LABELED, UNLABELED = 1.0, 0.0
 SHOWN_WHERE_MASK_IS_ONE = {
     ("paper", 2): (UNLABELED, UNLABELED),
@@ -190,7 +192,7 @@ def test_a_cell_is_a_quarter_of_the_crop_unless_told_otherwise(dimensions, make_
 def test_a_mask_of_nothing_or_everything_is_no_problem(ratio, preset, make_settings, make_batch):
     run = make_settings(2, preset=preset, mask_ratio=ratio, supervised_loss=True)
     method = methods.build(run).train()
-    losses = step(method, sgd(method, run.options), make_batch(run), 0.01)
+    losses = step(method, sgd(method, run.options), make_batch(run), 0.01, CPU)
     assert all(torch.isfinite(value) for value in losses.values())
     assert all(torch.isfinite(p).all() for p in method.parameters())
 
@@ -277,7 +279,7 @@ def test_the_teacher_follows_the_student_after_a_step(buffers, make_settings, ma
         after_step()
 
     method.after_step = spy
-    step(method, optimizer, batch, 0.1)
+    step(method, optimizer, batch, 0.1, CPU)
     student = dict(method.student.named_parameters())
     for name, p in method.teacher.named_parameters():
         torch.testing.assert_close(p, 0.75 * before[name] + 0.25 * student[name].detach())

@@ -11,6 +11,7 @@ from scipy.stats import chisquare
 
 from m3hl.methods.mix import draw_masks, mix
 
+CPU = torch.device("cpu")
 GRIDS = [
     ((64, 64), (16, 16)),
     ((32, 96), (8, 32)),
@@ -28,7 +29,7 @@ def cells_of(masks, patch):
 
 
 def draw(rng, count, crop, patch, ratio):
-    return draw_masks(rng, count, crop, patch, ratio).numpy()
+    return draw_masks(rng, count, crop, patch, ratio, CPU).numpy()
 
 
 @pytest.mark.parametrize(("crop", "patch"), GRIDS)
@@ -76,7 +77,7 @@ def test_the_generator_decides():
 
 @pytest.mark.parametrize(("crop", "patch"), GRIDS)
 def test_mix_is_equation_2(crop, patch, rng):
-    mask = draw_masks(rng, 2, crop, patch, 0.5)
+    mask = draw_masks(rng, 2, crop, patch, 0.5, CPU)
     inside, outside = rng.standard_normal((2, 2, 1, *crop), dtype=np.float32)
     mixed = mix(torch.from_numpy(inside), torch.from_numpy(outside), mask)
     m = mask.numpy()[:, None]
@@ -84,7 +85,7 @@ def test_mix_is_equation_2(crop, patch, rng):
 
 
 def test_label_maps_are_mixed_as_integers(rng):
-    mask = draw_masks(rng, 2, (8, 8), (2, 2), 0.5)
+    mask = draw_masks(rng, 2, (8, 8), (2, 2), 0.5, CPU)
     inside, outside = torch.from_numpy(rng.integers(0, 4, (2, 2, 8, 8)))
     mixed = mix(inside, outside, mask)
     assert mixed.dtype == torch.int64

@@ -8,8 +8,10 @@ from m3hl import methods
 from m3hl.data.batches import Batch
 from m3hl.methods import losses as loss_functions
 from m3hl.methods import m3hl
+from m3hl.training.execution import Execution
 from m3hl.training.optimization import sgd, step
 
+CPU = Execution(torch.device("cpu"))
 LEARNING_RATE = 0.01
 
 
@@ -81,7 +83,7 @@ def test_three_steps_on_acdc(reference, make_settings, recorded, monkeypatch):
         random = np.random.RandomState(reference["seed"] * 77 + k)
         batch = batch_of(random.rand(8, 1, 64, 64), random.randint(0, 4, (4, 64, 64)))
         use_mask(monkeypatch, method, random.rand(2, 4, 4) < 0.5, patch=16)
-        losses = {name: value.item() for name, value in step(method, optimizer, batch, LEARNING_RATE).items()}
+        losses = {name: value.item() for name, value in step(method, optimizer, batch, LEARNING_RATE, CPU).items()}
 
         assert losses["loss"] == close(row["loss"])
         assert losses["low"] == close(row["low"])
@@ -108,7 +110,7 @@ def test_two_steps_on_la(reference, make_settings, recorded, monkeypatch):
         random = np.random.RandomState(reference["seed"] * 78 + k)
         batch = batch_of(random.standard_normal((4, 1, 48, 48, 48)), random.randint(0, 2, (2, 48, 48, 48)))
         use_mask(monkeypatch, method, random.rand(1, 4, 4, 4) < 0.5, patch=12)
-        losses = {name: value.item() for name, value in step(method, optimizer, batch, LEARNING_RATE).items()}
+        losses = {name: value.item() for name, value in step(method, optimizer, batch, LEARNING_RATE, CPU).items()}
 
         assert losses["loss"] == close(row["loss"])
         assert losses["low"] == close(row["low"])

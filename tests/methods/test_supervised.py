@@ -7,7 +7,10 @@ import torch
 
 from m3hl import methods
 from m3hl.methods.losses import segmentation_loss
+from m3hl.training.execution import Execution
 from m3hl.training.optimization import sgd, step
+
+CPU = Execution(torch.device("cpu"))
 
 
 @pytest.mark.parametrize(("dimensions", "dice"), [(2, "squared"), (3, "plain")])
@@ -41,5 +44,5 @@ def test_it_learns(make_settings, make_batch):
     method, batch = methods.build(run).train(), make_batch(run)
     batch = replace(batch, labels=(batch.labeled_images[:, 0] > 0).long())
     optimizer = sgd(method, run.options)
-    costs = [step(method, optimizer, batch, 0.1)["loss"].item() for _ in range(30)]
+    costs = [step(method, optimizer, batch, 0.1, CPU)["loss"].item() for _ in range(30)]
     assert costs[-1] < 0.5 * costs[0]

@@ -12,8 +12,10 @@ from m3hl.config.methods import m3hl
 from m3hl.config.run import RunSettings
 from m3hl.data.batches import Batch
 from m3hl.methods.team import started_team
+from m3hl.training.execution import Execution
 from m3hl.training.optimization import sgd, step
 
+CPU = Execution(torch.device("cpu"))
 CROPS, CLASSES = {2: (32, 48), 3: (48, 48, 48)}, {2: ("a", "b", "c"), 3: ("a",)}
 
 
@@ -48,7 +50,7 @@ def main(dimensions, preset):
             labeled, unlabeled = torch.from_numpy(rng.standard_normal((2, 4, 1, *crop), dtype=np.float32))
             labels = torch.from_numpy(rng.integers(0, len(classes) + 1, (4, *crop)))
             batch = Batch(labeled, labels, unlabeled, rng)
-            values = team.mean(step(method, optimizer, batch, 0.01))
+            values = team.mean(step(method, optimizer, batch, 0.01, CPU))
             losses.append({name: value.item() for name, value in values.items()})
     if team.rank == 0:
         networks = {name: facts(network) for name, network in method.networks().items()}

@@ -13,10 +13,13 @@ from m3hl.data.store import Store
 from m3hl.data.store_writer import write_store
 from m3hl.methods.method import Method
 from m3hl.nets.output import Output
+from m3hl.training import checkpoint
+from m3hl.training.execution import Execution
 from m3hl.training.loop import train
 
 SHAPE = {2: (3, 20, 24), 3: (24, 20, 18)}
 CROP = {2: (32, 32), 3: (32, 32, 32)}
+CPU = Execution(torch.device("cpu"))
 SPLITS = {"train": 4, "val": 2, "test": 1}
 
 
@@ -99,9 +102,9 @@ def make_store(tmp_path_factory):
 def launch(make_store):
     """Return a function that trains a run of small settings on the CPU."""
 
-    def run(settings, work, *, store=None, code="code"):
+    def run(settings, work, *, store=None, code="code", execution=None):
         with Store(store or make_store(settings.dimensions)) as data:
-            return train(settings, data, label="test", work=work, device=torch.device("cpu"), code=code)
+            return train(settings, data, label="test", work=work, execution=execution or CPU, code=code)
 
     return run
 
@@ -172,3 +175,10 @@ def obedient(monkeypatch):
         return method
 
     return use
+
+
+@pytest.fixture(autouse=True)
+def _every_checkpoint(request, monkeypatch):
+    """Let every validation write a checkpoint, however short these runs are."""
+    if "time_goes_by" not in request.fixturenames:
+        monkeypatch.setattr(checkpoint, "SHARE", 0)

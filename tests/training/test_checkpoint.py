@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from m3hl.training import checkpoint
 from m3hl.training.checkpoint import Checkpoints, differing
 
 
@@ -100,3 +101,30 @@ def test_discarded_checkpoints_are_gone(checkpoints):
 )
 def test_differing_keys_are_named(ours, theirs, keys):
     assert differing(ours, theirs) == keys
+
+
+@pytest.fixture
+def time_goes_by(monkeypatch):
+    """Return a list that holds the time in seconds; it stands still else."""
+    now = [0.0]
+    monkeypatch.setattr(checkpoint.time, "monotonic", lambda: now[0])
+    return now
+
+
+def test_checkpoints_are_written_so_seldom_that_they_take_a_twentieth_of_the_time(
+    tmp_path, time_goes_by, monkeypatch
+):
+    def slow(path, value):
+        path.touch()
+        time_goes_by[0] += 0.5
+
+    monkeypatch.setattr(checkpoint, "save_tensors", slow)
+    checkpoints = Checkpoints(tmp_path, {}, {})
+    assert checkpoints.due
+    spent = 0.0
+    for _ in range(10_000):
+        time_goes_by[0] += 0.3
+        if checkpoints.due:
+            checkpoints.save({})
+            spent += 0.5
+    assert spent / time_goes_by[0] == pytest.approx(1 / 20, abs=2e-3)

@@ -5,12 +5,16 @@ import torch
 
 from m3hl.data.store import Store
 from m3hl.training import loop
+from m3hl.training.execution import Execution
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device")
 
 
 class Stopped(Exception):
     """The power went out."""
+
+
+CUDA = Execution(torch.device("cuda"))
 
 
 @pytest.fixture(autouse=True)
@@ -29,7 +33,7 @@ def test_the_same_bits_on_cuda(make_settings, make_store, bits, monkeypatch, tmp
 
     def train(work):
         with Store(make_store(dimensions)) as store:
-            return loop.train(settings, store, label="test", work=work, device=torch.device("cuda"), code="code")
+            return loop.train(settings, store, label="test", work=work, execution=CUDA, code="code")
 
     expected = bits(train(tmp_path / "one"))
     assert bits(train(tmp_path / "two")) == expected

@@ -11,7 +11,7 @@ from m3hl.config import methods
 from m3hl.config.methods.optimizer import OptimizerOptions
 from m3hl.errors import UserError
 from m3hl.fingerprint import closure
-from m3hl.training import loop
+from m3hl.training import execution
 from m3hl.training.optimization import learning_rate
 from m3hl.training.tensors import load_tensors
 from m3hl.training.validation import Validation
@@ -176,7 +176,7 @@ def test_deterministic_algorithms_are_used_where_the_configuration_says_so(
 ):
     obedient()
     devices = []
-    monkeypatch.setattr(loop, "use_deterministic_algorithms", devices.append)
+    monkeypatch.setattr(execution, "use_deterministic_algorithms", devices.append)
     launch(make_settings(deterministic=deterministic), tmp_path)
     assert devices == [torch.device("cpu")] * deterministic
 

@@ -14,6 +14,10 @@ CPU = torch.device("cpu")
 A = np.array([[1, 1, 0, 0], [2, 2, 0, 0]])
 
 
+def dice_of(prediction, truth):
+    return mean_dice(torch.from_numpy(prediction), torch.from_numpy(truth), 3).item()
+
+
 @pytest.mark.parametrize(
     ("prediction", "truth", "dice"),
     [
@@ -27,11 +31,11 @@ A = np.array([[1, 1, 0, 0], [2, 2, 0, 0]])
     ],
 )
 def test_mean_dice(prediction, truth, dice):
-    assert mean_dice(prediction, truth) == pytest.approx(dice)
+    assert dice_of(prediction, truth) == pytest.approx(dice)
 
 
 def test_without_any_structure_dice_is_not_defined():
-    assert math.isnan(mean_dice(A * 0, A * 0))
+    assert math.isnan(dice_of(A * 0, A * 0))
 
 
 @pytest.fixture(params=[2, 3])
@@ -72,7 +76,8 @@ def test_the_score_is_the_mean_over_cases(validation, dimensions):
     network, loaded = nets.build(dimensions, 2, 2), validation()
     protocol = loaded.protocol
     network.eval()
-    dice = [mean_dice(protocol.segment(network, image, CPU), truth) for image, truth in loaded.cases]
+    predictions = [protocol.segment(network, [image])[0] for image, _ in loaded.cases]
+    dice = [mean_dice(p, truth, 1).item() for p, (_, truth) in zip(predictions, loaded.cases, strict=True)]
     network.train()
     assert loaded({"student": network, "teacher": network}, lambda: None) == {
         "val_student_dice": pytest.approx(np.mean(dice)),
