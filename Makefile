@@ -2,8 +2,9 @@
 # make test    every test        make lint    style of code and workflow
 # make image   the container     make lock    pin what a fresh install would get today
 # make docs    the configuration's JSON schema and manual, from the typed models
+# make bench   seconds per step and per volume, beside a plain implementation
 .DELETE_ON_ERROR:
-.PHONY: setup demo test lint format image docs lock
+.PHONY: setup demo test lint format image docs bench lock
 
 PYTHON ?= python3
 TORCH ?= torch==2.13.0
@@ -39,6 +40,9 @@ format: setup
 
 docs: setup
 	$(BIN)/python -m m3hl.config.manual
+
+bench: setup
+	$(BIN)/python -m tests.benchmarks
 
 image:
 	containers/build

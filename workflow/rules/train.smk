@@ -15,6 +15,9 @@ rule train:
         gpu=gpus,
         # More at each attempt, but not twice: a node must still have it.
         mem_mb=lambda w, attempt: (8000 if is_3d(w) else 4000) + 4000 * attempt,
+        # How fast, not what: a profile may choose bf16, and kernels or graphs (m3hl train --help).
+        precision="float32",
+        compile="off",
         runtime="24h",
     params:
         config=read_by("train"),
@@ -28,3 +31,4 @@ rule train:
         "exec {params.launch} --log {log:q} train --config {params.config:q} --dataset {wildcards.dataset}"
         " --method {wildcards.method} --labeled {wildcards.labeled} --seed {wildcards.seed}"
         ' --store {input.store:q} --out "$(dirname {output.weights:q})" --work {params.work:q} --threads {threads}'
+        " --precision {resources.precision} --compile {resources.compile} --image-memory $(({resources.mem_mb} / 3))"

@@ -1,0 +1,102 @@
+"""Seconds per step: the project's, its parts, and the plain baseline's."""
+
+import resource
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import torch
+from torch import Tensor
+
+from m3hl import methods
+from m3hl.config.run import RunSettings
+from m3hl.data.batches import Batches
+from m3hl.data.placement import Budget
+from m3hl.data.store import Store
+from m3hl.methods import m3hl
+from m3hl.training.execution import Execution
+from m3hl.training.loop import MEMORY_FORMAT
+from m3hl.training.optimization import sgd, step
+from tests.benchmarks.clock import Parts, seconds_each
+from tests.benchmarks.plain import PlainTraining
+
+GFLOP = {2: 283.0, 3: 1283.0}
+"""Of one full-size step, forward and backward, student and teacher."""
+BUDGETS = {"device": Budget(2**40, 2**40), "host": Budget(0, 2**40), "store": Budget(0, 0)}
+
+
+class Training:
+    """A run of M³HL that is driven step by step.
+
+    Args:
+        settings: of the run.
+        store: the data set, open.
+        execution: where and how.
+        place: where the images are kept.
+    """
+
+    def __init__(self, settings: RunSettings, store: Store, execution: Execution, place: str = "device") -> None:
+        torch.manual_seed(settings.seed)
+        self.execution, self.iteration = execution, 0
+        self.method = methods.build(settings)
+        self.method.to(execution.device, memory_format=MEMORY_FORMAT[settings.dimensions]).train()
+        execution.prepare(list(self.method.networks().values()), deterministic=False)
+        self.optimizer = sgd(self.method, settings.options)
+        counts = self.method.labeled_batch, self.method.unlabeled_batch
+        self.batches = Batches.load(store, settings, execution.device, counts, BUDGETS[place])
+
+    def step(self) -> dict[str, Tensor]:
+        """Do one iteration."""
+        batch = self.batches.draw(self.iteration)
+        self.iteration += 1
+        return step(self.method, self.optimizer, batch, 0.01, self.execution)
+
+    def close(self) -> None:
+        """Read no further."""
+        self.batches.close()
+
+
+def plain_step(settings: RunSettings, path: Path, device: torch.device, rounds: int) -> float:
+    """Return the seconds of a step of the plain baseline."""
+    training = PlainTraining(settings, path, device)
+    return seconds_each(training.step, rounds, device)
+
+
+def our_step(settings: RunSettings, path: Path, execution: Execution, rounds: int, place: str = "device") -> float:
+    """Return the seconds of one of our steps."""
+    with Store(path) as store, closing(Training(settings, store, execution, place)) as training:
+        return seconds_each(training.step, rounds, execution.device)
+
+
+def parts_of_a_step(settings: RunSettings, path: Path, execution: Execution, rounds: int) -> dict[str, float]:
+    """Return the seconds of each part of our step."""
+    parts = Parts(execution.device)
+    with Store(path) as store, closing(Training(settings, store, execution)) as training:
+        training.step()
+        method, optimizer = training.method, training.optimizer
+
+        def which(network: Any, streams: Any) -> str:
+            return "teacher" if network is method.teacher else "student, forward"
+
+        with (
+            mock.patch.object(training.batches, "draw", parts.timed(training.batches.draw, "data")),
+            mock.patch.object(method, "forward_streams", parts.timed(method.forward_streams, which)),
+            mock.patch.object(m3hl, "pseudo_label", parts.timed(m3hl.pseudo_label, "components")),
+            mock.patch.object(method, "mix_loss", parts.timed(method.mix_loss, "losses")),
+            mock.patch.object(m3hl, "low_level_loss", parts.timed(m3hl.low_level_loss, "losses")),
+            mock.patch.object(m3hl, "high_level_loss", parts.timed(m3hl.high_level_loss, "losses")),
+            mock.patch.object(Tensor, "backward", parts.timed(Tensor.backward, "backward")),
+            mock.patch.object(optimizer, "step", parts.timed(optimizer.step, "optimizer")),
+            mock.patch.object(method, "after_step", parts.timed(method.after_step, "teacher's update")),
+        ):
+            for _ in range(rounds):
+                training.step()
+    return {name: seconds / rounds for name, seconds in parts.seconds.items()}
+
+
+def peak_mib(device: torch.device) -> float:
+    """Return the most memory that this process held: of the GPU, or of the machine."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device) / 2**20
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
