@@ -16,12 +16,12 @@ def wait(device: torch.device) -> None:
         torch.cuda.synchronize(device)
 
 
-def seconds_each(function: Callable[[], Any], rounds: int, device: torch.device) -> float:
+def seconds_each(function: Callable[[], Any], rounds: int, device: torch.device, calls: int = 20) -> float:
     """Return the seconds of one call: the median over rounds, after a first round that does not count.
 
-    A round is one call on a CPU, twenty on a GPU, which is waited for at the end of a round only.
+    A round is one call on a CPU, and several on a GPU, which is waited for at the end of a round only.
     """
-    calls, times = (20 if device.type == "cuda" else 1), []
+    calls, times = (calls if device.type == "cuda" else 1), []
     for _ in range(rounds + 1):
         begun = time.perf_counter()
         for _ in range(calls):

@@ -1,6 +1,5 @@
 """Seconds per step: the project's, its parts, and the plain baseline's."""
 
-import resource
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -60,7 +59,8 @@ class Training:
 def plain_step(settings: RunSettings, path: Path, device: torch.device, rounds: int) -> float:
     """Return the seconds of a step of the plain baseline."""
     training = PlainTraining(settings, path, device)
-    return seconds_each(training.step, rounds, device)
+    # It waits for the GPU by itself.
+    return seconds_each(training.step, rounds, device, calls=1)
 
 
 def our_step(settings: RunSettings, path: Path, execution: Execution, rounds: int, place: str = "device") -> float:
@@ -95,8 +95,17 @@ def parts_of_a_step(settings: RunSettings, path: Path, execution: Execution, rou
     return {name: seconds / rounds for name, seconds in parts.seconds.items()}
 
 
+def forget_peak(device: torch.device) -> None:
+    """Begin anew to watch how much memory this process holds at most."""
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+    else:
+        Path("/proc/self/clear_refs").write_text("5")
+
+
 def peak_mib(device: torch.device) -> float:
-    """Return the most memory that this process held: of the GPU, or of the machine."""
+    """Return the most MiB that this process held since: of the GPU, or of the machine."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device) / 2**20
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) / 1024

@@ -27,7 +27,7 @@ def study(*, tiny: bool) -> dict[str, Any]:
     for name in LABELED:
         path = Path("data") / name.upper()
         if tiny:
-            phantom = {"train": 8, "val": 0, "test": 1, "size": [40, 40, 24][: 2 if name == "acdc" else 3]}
+            phantom = {"train": 8, "val": 1, "test": 1, "size": [40, 40, 24][: 2 if name == "acdc" else 3]}
             datasets[name] = {"kind": name, "source": "phantom", "phantom": phantom, "training": TINY[name]}
         elif path.is_dir():
             datasets[name] = {"kind": name, "source": "public", "path": str(path)}
