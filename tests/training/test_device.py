@@ -1,6 +1,8 @@
 """Where a network is computed, with and without a GPU."""
 
 import os
+import platform
+import resource
 
 import pytest
 import torch
@@ -22,6 +24,19 @@ def test_a_gpu_that_is_not_there_is_refused(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(UserError, match=r"no CUDA device is visible.*; .*--nv is needed; .* set device: auto"):
         choose_device("cuda", None)
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="this C library hands memory back at once")
+def test_on_a_cpu_freed_memory_serves_the_next_tensor():
+    def fresh_pages():
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+        tensor = torch.ones(2**24)
+        del tensor
+        return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+
+    choose_device("cpu", None)
+    fresh_pages()
+    assert fresh_pages() < 2**24 * 4 / resource.getpagesize() / 10
 
 
 def test_threads_are_limited_and_recorded():

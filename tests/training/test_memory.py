@@ -11,6 +11,7 @@ from m3hl import methods
 from m3hl.data.batches import Batches
 from m3hl.data.placement import Budget
 from m3hl.data.store import Store
+from m3hl.training.device import choose_device
 from m3hl.training.execution import Execution
 from m3hl.training.history import History
 from m3hl.training.optimization import sgd, step
@@ -29,7 +30,7 @@ def held():
 def _one_thread():
     """Compute with one thread, which is faster with tensors of no size."""
     before = torch.get_num_threads()
-    torch.set_num_threads(1)
+    choose_device("cpu", 1)
     yield
     torch.set_num_threads(before)
 
