@@ -148,8 +148,22 @@ def test_a_damaged_chunk_is_named(tmp_path):
     data = bytearray(path.read_bytes())
     data[chunk.byte_offset : chunk.byte_offset + chunk.size] = bytes(chunk.size)
     path.write_bytes(data)
-    with Store(path) as store, pytest.raises(UserError, match="cannot read the image of b"):
-        store.image("b")
+    with Store(path) as store:
+        for read in (lambda: store.image("b"), lambda: store.planes("b", "image", 0, 1)):
+            with pytest.raises(UserError, match="cannot read the image of b"):
+                read()
+
+
+@pytest.mark.parametrize("key", ["image", "label"])
+def test_planes_are_those_of_the_whole_array(tmp_path, key):
+    # Chunks of three planes (the label's: of twelve), and a last one that is not full.
+    rng = np.random.default_rng(0)
+    image = rng.random((20, 150, 140), np.float32)
+    volume = Case("z", "z", "train", image, rng.integers(0, 3, image.shape, np.uint8), None)
+    with Store(write(tmp_path / "s.h5", cases=[volume], labeled_order=["z"])) as store:
+        whole = getattr(store, key)(volume.name)
+        for first, last in [(0, 1), (0, 20), (2, 3), (2, 4), (5, 12), (17, 20), (19, 20)]:
+            np.testing.assert_array_equal(store.planes(volume.name, key, first, last), whole[first:last])
 
 
 def test_an_unknown_case_is_named(path):
@@ -158,8 +172,8 @@ def test_an_unknown_case_is_named(path):
 
 
 @pytest.mark.parametrize("shape", [(1, 8, 8), (10, 256, 216), (200, 150, 88), (3, 2000, 2000)])
-def test_chunks_are_whole_planes_of_about_a_mebibyte(shape):
+def test_chunks_are_whole_planes_of_about_a_quarter_of_a_mebibyte(shape):
     chunk = chunk_shape(shape, 4)
     assert chunk[1:] == shape[1:]
     assert 1 <= chunk[0] <= shape[0]
-    assert chunk[0] == 1 or np.prod(chunk) * 4 <= 2**20
+    assert chunk[0] == 1 or np.prod(chunk) * 4 <= 2**18

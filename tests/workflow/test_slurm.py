@@ -16,9 +16,11 @@ pytestmark = pytest.mark.slow
 PROFILE = "workflow/profiles/slurm"
 CANCELLED, LIMITED = "runs/short/m3hl/labeled-1/seed-1", "runs/long/supervised/labeled-1/seed-1"
 FILES = ("best.pt", "last.pt", "history.csv", "metrics.csv")
-SHORT = 600
-LONG = 180
-"""Seconds: a job whose limit is a minute, SLURM's shortest, is ended within a minute and a half."""
+TRIAL = 600
+"""Iterations by which the machine's speed is known."""
+SHORT, LONG = 30, 180
+"""Seconds of the training that is cancelled, and of the one that meets its time limit: a job whose limit is a minute,
+SLURM's shortest, is ended within a minute and a half."""
 VALIDATE_EVERY = 100
 PATIENCE = 600
 """Seconds after which a test gives up."""
@@ -62,13 +64,17 @@ def make_study(tiny_study):
 
 @pytest.fixture(scope="module")
 def long_study(root, make_workspace, make_study):
-    """Return a study of a short training and of one that takes as long on this machine as it has to."""
+    """Return a study of two trainings that take as long on this machine as they have to."""
     workspace = make_workspace(root)
-    done = workspace.snakemake(study=make_study(SHORT, SHORT))
+    done = workspace.snakemake(study=make_study(TRIAL, TRIAL))
     assert done.returncode == 0, done.stdout
-    seconds = json.loads((workspace.results / LIMITED / "run.json").read_text())["seconds"]
-    # A multiple, so that the last iteration is validated.
-    return make_study(SHORT, VALIDATE_EVERY * round(LONG / seconds * SHORT / VALIDATE_EVERY))
+
+    def iterations(run, wanted):
+        seconds = json.loads((workspace.results / run / "run.json").read_text())["seconds"]
+        # A multiple, so that the last iteration is validated.
+        return VALIDATE_EVERY * round(wanted / seconds * TRIAL / VALIDATE_EVERY)
+
+    return make_study(iterations(CANCELLED, SHORT), iterations(LIMITED, LONG))
 
 
 def wait_for(find, process):
