@@ -19,8 +19,8 @@ FILES = ("best.pt", "last.pt", "history.csv", "metrics.csv")
 TRIAL = 600
 """Iterations by which the machine's speed is known."""
 SHORT, LONG = 30, 180
-"""Seconds of the training that is cancelled, and of the one that meets its time limit: a job whose limit is a minute,
-SLURM's shortest, is ended within a minute and a half."""
+"""Seconds of the training that is cancelled, and of the one that meets its time limit: a job whose limit is a
+minute, SLURM's shortest, is ended within a minute and a half."""
 VALIDATE_EVERY = 100
 PATIENCE = 600
 """Seconds after which a test gives up."""
