@@ -1,7 +1,7 @@
 """Where and how a run is computed: what decides its speed, its memory and its last bits, and nothing else."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -57,7 +57,9 @@ class Execution:
     @contextmanager
     def validating(self) -> Iterator[None]:
         """Yield in a context for other batches than the training's: same precision, nothing compiled for them."""
-        with self.precise(), torch.compiler.set_stance("force_eager"):
+        # Only where it is needed: torch.compiler takes a second to load.
+        eager = nullcontext() if self.compilation == "off" else torch.compiler.set_stance("force_eager")
+        with self.precise(), eager:
             yield
 
     def next_step(self) -> None:
