@@ -51,6 +51,13 @@ def test_nothing_runs_a_second_time(finished):
     assert finished.planned() == {}
 
 
+def test_a_profile_chooses_the_precision_and_makes_nothing_anew(finished):
+    choice = ["--set-resources", "train:precision=bf16", "train:compile=kernels"]
+    assert finished.planned(*choice) == {}
+    said = finished.snakemake("--dry-run", "--printshellcmds", "--forcerun", "train", *choice).stdout
+    assert said.count("--precision bf16 --compile kernels --image-memory ") == len(RUNS)
+
+
 @pytest.mark.parametrize(
     ("change", "jobs"),
     [
