@@ -20,6 +20,8 @@ STAGES = {
     "evaluate": "Segment a split with a trained run and measure it.",
     "report": "Write tables, figures and one HTML page about an experiment.",
     "predict": "Segment your own images with a trained run.",
+    "explain": "Say why each job of the pipeline would run; nothing is run.",
+    "verify": "Check every file of a study against the records of who made it.",
     "doctor": "Say what this machine has, and what is missing.",
 }
 

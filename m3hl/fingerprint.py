@@ -18,10 +18,15 @@ MARKS = {tokenize.NEWLINE: "\n", tokenize.INDENT: "{", tokenize.DEDENT: "}"}
 F_STRING = (getattr(tokenize, "FSTRING_START", None), getattr(tokenize, "FSTRING_END", None))
 
 
+def sources(modules: Iterable[str]) -> dict[str, str]:
+    """Return the digest of each file of some modules of this package and of all they import, by its path in it."""
+    files = sorted(path for name in closure(modules) for path in files_of(name))
+    return {path.relative_to(ROOT).as_posix(): file_digest(path) for path in files}
+
+
 def fingerprint(modules: Iterable[str]) -> str:
     """Return one digest of some modules of this package, such as "m3hl.commands.train", and all they import."""
-    files = sorted(path for name in closure(modules) for path in files_of(name))
-    lines = [f"{path.relative_to(ROOT).as_posix()} {file_digest(path)}\n" for path in files]
+    lines = [f"{path} {digest}\n" for path, digest in sources(modules).items()]
     return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 

@@ -7,6 +7,9 @@ import click
 from m3hl import options
 from m3hl.config.experiment import load_config
 from m3hl.data.sources import obtain
+from m3hl.files import write_json
+from m3hl.provenance import Stopwatch
+from m3hl.seal import beside, seal
 
 
 @click.command(context_settings={"show_default": True})
@@ -17,6 +20,16 @@ def command(config: str, dataset: str, out: Path) -> None:
     """Make, find or fetch the files of a data set, and list them with their digests.
 
     Phantoms are written into a folder beside the list. Files of your own are only looked for. Public and raw
-    files are fetched when the data set says `download: true`; its terms of use are shown first.
+    files are fetched when the data set says `download: true`; its terms of use are shown first. Who made the list
+    is written beside it (.provenance, JSON).
     """
-    obtain(load_config(config).dataset(dataset), dataset, out).save(out)
+    study, stopwatch = load_config(config), Stopwatch()
+    obtain(study.dataset(dataset), dataset, out).save(out)
+    record = beside(out)
+    write_json(
+        record,
+        {
+            "provenance": stopwatch.record(),
+            "seal": seal(record, study, "download", dataset, inputs=[], outputs=[out]),
+        },
+    )

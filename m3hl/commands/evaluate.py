@@ -8,6 +8,7 @@ from m3hl import options
 from m3hl.config.experiment import load_config
 from m3hl.files import sha256_file, write_json, write_text
 from m3hl.provenance import Stopwatch
+from m3hl.seal import seal
 
 
 @click.command(context_settings={"show_default": True})
@@ -33,7 +34,8 @@ def command(
     Files of the validation split are called val-metrics.csv and so on: the report reads those of the test split.
     Dice and Jaccard in percent; 95HD and ASD in voxels, and in mm where the spacing is known.
     """
-    study = load_config(config).dataset(dataset)
+    whole = load_config(config)
+    study = whole.dataset(dataset)
 
     import pandas as pd
 
@@ -66,11 +68,14 @@ def command(
     if nifti:
         save_nifti(nifti, results)
     prefix = "" if split == "test" else f"{split}-"
-    save_predictions(run / f"{prefix}predictions.h5", results)
+    record, predictions, metrics = (
+        run / f"{prefix}{name}" for name in ("evaluation.json", "predictions.h5", "metrics.csv")
+    )
+    save_predictions(predictions, results)
     rows = [row for result in results for row in result.rows]
-    write_text(run / f"{prefix}metrics.csv", pd.DataFrame(rows)[list(COLUMNS)].to_csv(index=False))
+    write_text(metrics, pd.DataFrame(rows)[list(COLUMNS)].to_csv(index=False))
     write_json(
-        run / f"{prefix}evaluation.json",
+        record,
         {
             "protocol": {
                 "crop": protocol.crop,
@@ -83,6 +88,14 @@ def command(
                 **describe_device(where),
                 store_sha256=sha256_file(store),
                 weights_sha256=sha256_file(run / "best.pt"),
+            ),
+            "seal": seal(
+                record,
+                whole,
+                "evaluate",
+                dataset,
+                inputs=[store, run / "best.pt"],
+                outputs=[metrics, predictions],
             ),
         },
     )

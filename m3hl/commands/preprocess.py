@@ -8,6 +8,9 @@ from m3hl import options
 from m3hl.config.experiment import load_config
 from m3hl.data.inventory import load_inventory
 from m3hl.data.preprocess import preprocess
+from m3hl.files import write_json
+from m3hl.provenance import Stopwatch
+from m3hl.seal import beside, seal
 
 
 @click.command(context_settings={"show_default": True})
@@ -19,6 +22,16 @@ def command(config: str, dataset: str, files: Path, out: Path) -> None:
     """Verify, check and normalise the files of a data set, and write them to one HDF5 store.
 
     Every file's digest is compared with the list, every image and label map is checked (shape, geometry, NaN,
-    label values), and arrays of known data sets are compared with the published ones.
+    label values), and arrays of known data sets are compared with the published ones. Who made the store is
+    written beside it (.provenance, JSON): the same files give the same store, whoever makes it.
     """
-    preprocess(load_config(config).dataset(dataset), load_inventory(files), out)
+    study, stopwatch = load_config(config), Stopwatch()
+    preprocess(study.dataset(dataset), load_inventory(files), out)
+    record = beside(out)
+    write_json(
+        record,
+        {
+            "provenance": stopwatch.record(),
+            "seal": seal(record, study, "preprocess", dataset, inputs=[files], outputs=[out]),
+        },
+    )

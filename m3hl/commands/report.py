@@ -6,6 +6,8 @@ import click
 
 from m3hl import options
 from m3hl.config.experiment import load_config
+from m3hl.provenance import Stopwatch
+from m3hl.seal import seal
 
 
 @click.command(context_settings={"show_default": True})
@@ -13,18 +15,28 @@ from m3hl.config.experiment import load_config
 @click.option("--results", required=True, type=options.PATH, help="The study's folder, results/NAME.")
 @click.option("--out", type=options.PATH, help="Page to write (HTML).  [default: RESULTS/report.html]")
 def command(config: str, results: Path, out: Path | None) -> None:
-    """Write one self-contained HTML page about a study, and table1.csv beside it.
+    """Write one self-contained HTML page about a study, and table1.csv and report.json (who made it) beside it.
 
     Runs that have not ended are shown as such, so a report can be made while a study is running.
     """
-    study_config = load_config(config)
+    study_config, stopwatch = load_config(config), Stopwatch()
 
-    from m3hl.files import write_text
+    from m3hl.files import write_json, write_text
     from m3hl.reporting.page import render
     from m3hl.reporting.study import load_study
     from m3hl.reporting.tables import table1_csv
 
     page = out or results / "report.html"
     study = load_study(study_config, results)
-    write_text(page.with_name("table1.csv"), table1_csv(study))
+    table, record = page.with_name("table1.csv"), page.with_name("report.json")
+    write_text(table, table1_csv(study))
     write_text(page, render(study))
+    records = [r.folder / name for r in study.results for name in ("run.json", "evaluation.json")]
+    read = [path for path in records if path.is_file()]
+    write_json(
+        record,
+        {
+            "provenance": stopwatch.record(),
+            "seal": seal(record, study_config, "report", inputs=read, outputs=[page, table]),
+        },
+    )

@@ -10,6 +10,7 @@ from m3hl.config.experiment import Run, load_config
 from m3hl.config.stages import code
 from m3hl.files import make_folder, sha256_file, write_json
 from m3hl.provenance import Stopwatch
+from m3hl.seal import seal
 
 
 @click.command(context_settings={"show_default": True})
@@ -101,8 +102,9 @@ def command(
     for name, chosen in (("best.pt", selection), ("last.pt", last)):
         Weights.build(settings, study.dataset(dataset), chosen.weights, chosen.summary()).save(out / name)
     training.history.write(out / "history.csv")
+    record, outputs = out / "run.json", [out / name for name in ("best.pt", "last.pt", "history.csv")]
     write_json(
-        out / "run.json",
+        record,
         {
             "experiment": study.name,
             **run._asdict(),
@@ -115,6 +117,7 @@ def command(
             "provenance": stopwatch.record(
                 **describe_device(where), **execution.chosen(), store_sha256=sha256_file(store)
             ),
+            "seal": seal(record, study, "train", dataset, method, inputs=[store], outputs=outputs),
         },
     )
     # Elsewhere whoever called decides when the training is surely over.

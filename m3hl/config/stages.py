@@ -37,16 +37,21 @@ def excerpt(config: Config, stage: str, dataset: str, method: str | None = None)
 
 def code(config: Config, stage: str, dataset: str | None = None, method: str | None = None) -> str:
     """Return the digest of the source that a stage runs for a data set and a method (None: for all)."""
+    return fingerprint(modules(config, stage, dataset, method))
+
+
+def modules(config: Config, stage: str, dataset: str | None = None, method: str | None = None) -> list[str]:
+    """Return the modules that a stage starts from for a data set and a method (None: for all)."""
     used = [config.dataset(dataset)] if dataset else list(config.datasets.values())
-    modules = [f"m3hl.commands.{stage}"]
+    found = [f"m3hl.commands.{stage}"]
     for one in used:
-        modules.append(f"{datasets.__name__}.{one.kind}")
+        found.append(f"{datasets.__name__}.{one.kind}")
         if stage == "download" and one.source == "phantom":
-            modules.append(f"m3hl.data.phantom.{one.kind}")
+            found.append(f"m3hl.data.phantom.{one.kind}")
         if stage in ("train", "evaluate"):
-            modules.append("m3hl.nets.unet" if describe(one).dimensions == 2 else "m3hl.nets.vnet")
+            found.append("m3hl.nets.unet" if describe(one).dimensions == 2 else "m3hl.nets.vnet")
     for name in {m.method for m in config.methods.values()} if method is None else [config.method(method).method]:
-        modules.append(f"{methods.__name__}.{name}")
+        found.append(f"{methods.__name__}.{name}")
         if stage == "train":
-            modules.append(f"m3hl.methods.{name}")
-    return fingerprint(modules)
+            found.append(f"m3hl.methods.{name}")
+    return found

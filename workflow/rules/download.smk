@@ -3,6 +3,7 @@ rule download:
         lambda w: listed(w.dataset),
     output:
         files=f"{DATA}.json",
+        record=f"{DATA}.json.provenance",
     log:
         RESULTS / "logs" / "data" / "{dataset}.download.log",
     benchmark:

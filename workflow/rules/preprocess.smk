@@ -3,6 +3,7 @@ rule preprocess:
         files=f"{DATA}.json",
     output:
         store=f"{DATA}.h5",
+        record=f"{DATA}.h5.provenance",
     log:
         RESULTS / "logs" / "data" / "{dataset}.preprocess.log",
     benchmark:

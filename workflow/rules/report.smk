@@ -15,6 +15,7 @@ rule report:
         table=report(
             RESULTS / "table1.csv", caption="../report/table1.rst", category="Tables"
         ),
+        record=RESULTS / "report.json",
     log:
         RESULTS / "logs" / "report.log",
     benchmark:

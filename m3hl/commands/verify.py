@@ -1,0 +1,28 @@
+"""`m3hl verify`: does every file of a study fit the records of who made it?"""
+
+from pathlib import Path
+
+import click
+
+from m3hl import options
+from m3hl.errors import UserError
+from m3hl.verify import Chain
+
+
+@click.command()
+@click.argument("results", type=options.PATH)
+def command(results: Path) -> None:
+    """Check the whole chain of RESULTS, a folder results/<name>: raw files, stores, runs, metrics, report.
+
+    Every file is compared with the digest that the record of its making holds, and every stage's inputs with what
+    is there now. Each thing that does not fit is one line, and the exit code is 1. It works on a copy as well.
+    """
+    chain, count = Chain(results), 0
+    for problem in chain.problems():
+        click.echo(problem)
+        count += 1
+    for stage, names in chain.edited.items():
+        click.echo(f"note: {stage} would run other source now: {', '.join(sorted(names))}")
+    if count:
+        raise UserError(f"{results}: {count} things do not fit; make them again with snakemake, or take them back")
+    click.echo(f"{results}: {chain.files} files, everything fits")

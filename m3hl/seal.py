@@ -1,0 +1,49 @@
+"""The part of a result's record by which it can be checked later: source, configuration and digests."""
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from m3hl.config.experiment import Config
+from m3hl.config.stages import modules
+from m3hl.files import sha256_file
+from m3hl.fingerprint import sources
+
+
+def seal(
+    record: Path,
+    config: Config,
+    stage: str,
+    dataset: str | None = None,
+    method: str | None = None,
+    *,
+    inputs: Iterable[Path],
+    outputs: Iterable[Path],
+) -> dict[str, Any]:
+    """Return what a stage has read and made; call it when all of it is written.
+
+    Args:
+        record: the file that the seal goes to; paths are relative to its folder, so that results can be copied.
+        config: the study, or what the stage reads of it.
+        stage: "download", "preprocess", "train", "evaluate" or "report".
+        dataset, method: what the stage was for (None: all).
+        inputs, outputs: files.
+    """
+    return {
+        "stage": stage,
+        "config": config.model_dump(mode="json", exclude_defaults=True),
+        "sources": sources(modules(config, stage, dataset, method)),
+        "inputs": digests(inputs, record.parent),
+        "outputs": digests(outputs, record.parent),
+    }
+
+
+def beside(result: Path) -> Path:
+    """Return the file for the record of a result that must be the same bytes whoever makes it."""
+    return result.with_name(f"{result.name}.provenance")
+
+
+def digests(files: Iterable[Path], folder: Path) -> dict[str, str]:
+    """Return the SHA-256 of each file, by its path relative to a folder."""
+    return {Path(os.path.relpath(file, folder)).as_posix(): sha256_file(file) for file in files}

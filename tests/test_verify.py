@@ -1,0 +1,153 @@
+"""The chain of results: a whole one fits, and each way of breaking a link is named."""
+
+import json
+
+import h5py
+import pytest
+
+from m3hl.cli import STAGES
+from tests.commands.conftest import HEARTS, Study, invoke, own_logging
+
+RUN = "runs/d/m3hl/labeled-2/seed-1"
+
+
+class Placed(Study):
+    """A study whose files lie as the workflow puts them."""
+
+    def __init__(self, folder):
+        super().__init__(folder / "data", HEARTS)
+        self.results, self.run = folder, folder / RUN
+        self.values["experiments"] = [{"dataset": ["d"], "method": ["m3hl"], "labeled": [2], "seed": [1]}]
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """Return a study that has gone through every stage; each test takes back what it changes."""
+    study = Placed(tmp_path_factory.mktemp("results") / "tiny")
+    with own_logging():
+        for stage in ("download", "preprocess", "train", "evaluate"):
+            assert invoke(*study(stage)) is None
+        assert invoke("report", "--config", study.config(), "--results", study.results) is None
+    return study
+
+
+@pytest.fixture
+def verify(program, made):
+    """Return a function that verifies the results; it returns exit code, lines and errors."""
+
+    def run():
+        code, out, err = program("verify", made.results)
+        return code, out.splitlines(), err
+
+    return run
+
+
+@pytest.fixture
+def changing(made):
+    """Return a function that gives the path of a result, which is put back at the end."""
+    kept = {}
+
+    def path(name):
+        file = made.results / name
+        kept[file] = file.read_bytes() if file.is_file() else None
+        return file
+
+    yield path
+    for file, content in kept.items():
+        if content is None:
+            file.unlink()
+        else:
+            file.write_bytes(content)
+
+
+def test_a_whole_chain_fits(verify, made):
+    code, lines, _ = verify()
+    assert (code, len(lines)) == (0, 1)
+    assert lines[0].startswith(f"{made.results}: ")
+    assert lines[0].endswith("everything fits")
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("data/d.json", ["has changed since download", "is another now than the one used by preprocess"]),
+        (f"{RUN}/last.pt", ["has changed since train"]),
+        (f"{RUN}/history.csv", ["has changed since train"]),
+        (f"{RUN}/best.pt", ["has changed since train", "is another now than the one used by evaluate"]),
+        (f"{RUN}/metrics.csv", ["has changed since evaluate"]),
+        (f"{RUN}/predictions.h5", ["has changed since evaluate"]),
+        (f"{RUN}/run.json", ["is another now than the one used by report"]),
+        ("report.html", ["has changed since report"]),
+        ("table1.csv", ["has changed since report"]),
+    ],
+)
+def test_an_edited_file_is_named_with_who_made_and_who_read_it(verify, changing, name, expected):
+    file = changing(name)
+    file.write_bytes(file.read_bytes() + b"\n")
+    code, lines, err = verify()
+    assert code == 1
+    for line, what in zip(lines, expected, strict=True):
+        assert line.startswith(f"{name}: {what}")
+    assert f"{len(expected)} things do not fit" in err
+
+
+def test_a_raw_image_that_changed_is_named(verify, changing, made):
+    raw = next(made.raw.rglob("*.nii.gz")).relative_to(made.results)
+    file = changing(raw)
+    file.write_bytes(file.read_bytes()[:-1] + b"x")
+    code, lines, _ = verify()
+    assert code == 1
+    assert len(lines) == 1
+    assert raw.name in lines[0]
+
+
+def test_a_voxel_that_changed_is_named_though_every_record_agrees(verify, changing):
+    store, record = changing("data/d.h5"), changing("data/d.h5.provenance")
+    with h5py.File(store, "r+") as file:
+        image = file["cases/patient001_frame01/image"]
+        image[0, 0, 0] += 1
+    values = json.loads(record.read_text())
+    values["seal"]["outputs"] = {}
+    record.write_text(json.dumps(values))
+    _, lines, _ = verify()
+    assert any("the image of patient001_frame01 differs from its digest" in line for line in lines)
+    assert "data/d.h5: no record says who made it" in lines
+
+
+def test_a_file_that_is_gone_is_named(verify, changing):
+    changing(f"{RUN}/last.pt").unlink()
+    code, lines, _ = verify()
+    assert (code, lines) == (1, [f"{RUN}/last.pt: the file is gone, train ({RUN}/run.json) had it"])
+
+
+def test_a_file_that_nobody_made_is_named(verify, changing):
+    changing(f"{RUN}/val-metrics.csv").write_text("dice\n100\n")
+    assert verify()[:2] == (1, [f"{RUN}/val-metrics.csv: no record says who made it"])
+
+
+@pytest.mark.parametrize("text", ["{}", "[]", "{", '{"seal": {"stage": "train"}}'])
+def test_a_record_without_a_seal_is_named(verify, changing, text):
+    changing(f"{RUN}/evaluation.json").write_text(text)
+    code, lines, _ = verify()
+    assert code == 1
+    assert any("evaluation.json: this record" in line for line in lines)
+    assert f"{RUN}/metrics.csv: no record says who made it" in lines
+
+
+def test_source_that_changed_since_is_only_mentioned(verify, monkeypatch):
+    monkeypatch.setattr("m3hl.verify.current", lambda name: "0" if name == "evaluation/metrics.py" else None)
+    code, lines, _ = verify()
+    assert code == 0
+    notes = [line for line in lines if line.startswith("note: evaluate would run other source now: ")]
+    assert "evaluation/metrics.py" in notes[0]
+
+
+def test_an_empty_folder_is_a_mistake(mistake, tmp_path):
+    code, line = mistake("verify", tmp_path)
+    assert code == 1
+    assert "there are no records of results here" in line
+
+
+def test_the_records_name_stages_of_the_command_line(made):
+    records = [*made.results.glob("data/*.provenance"), made.run / "run.json", made.results / "report.json"]
+    assert {json.loads(path.read_text())["seal"]["stage"] for path in records} <= set(STAGES)
