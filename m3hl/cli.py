@@ -55,7 +55,7 @@ def cli(log: Path | None) -> None:
             # What an interrupted attempt has said stays.
             with log.open("a", encoding="utf-8") as file:
                 file.write(f"{origin()}\n")
-            handlers.append(logging.FileHandler(log, encoding="utf-8"))
+            handlers.append(logging.FileHandler(log, encoding="utf-8", errors="backslashreplace"))
         except OSError as error:
             raise UserError(f"{log}: cannot write the log ({error.strerror}); choose another file") from error
     logging.basicConfig(level=logging.INFO, format="%(message)s", handlers=handlers, force=True)
@@ -69,6 +69,10 @@ def main() -> None:
     except UserError as error:
         # Through logging, so that it stands in --log too; before the log is open, straight to the terminal.
         log.error("m3hl: error: %s", error)
+        sys.exit(1)
+    except MemoryError as error:
+        what = f" ({error})" if str(error) else ""
+        log.error("m3hl: error: the memory does not suffice%s; use smaller images, or more memory", what)
         sys.exit(1)
     except Exception:
         log.exception("m3hl: a mistake of the program, not of yours; please report it with these lines:")

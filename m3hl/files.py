@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,6 +12,9 @@ from typing import Any
 import yaml
 
 from m3hl.errors import UserError
+
+MOST_VALUES = 10**6
+"""Values of a YAML document; a few aliases of aliases would fill the memory."""
 
 
 @contextmanager
@@ -70,17 +74,47 @@ def read_json(path: Path, what: str) -> Any:
     """Return the value of the JSON file `path`."""
     try:
         return json.loads(read_text(path, what))
-    except json.JSONDecodeError as error:
+    except (ValueError, RecursionError) as error:
         raise UserError(f"{path}: this {what} is not valid JSON ({error}); make it again") from error
 
 
 def parse_yaml(text: str, where: str) -> Any:
     """Return the value of YAML (or JSON) `text`; only plain values are built, never objects."""
     try:
-        return yaml.safe_load(text)
-    except yaml.YAMLError as error:
+        loader = yaml.SafeLoader(text)
+        node = loader.get_single_node()
+        if node is None:
+            return None
+        check_node(node, {})
+        return loader.construct_document(node)
+    # Not only YAML's own: a date or a number may be none, and lists may lie too deep in each other.
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         problem = " ".join(str(error).split())
         raise UserError(f"{where}: this is not valid YAML ({problem})") from error
+
+
+def check_node(node: yaml.Node, sizes: dict[yaml.Node, int]) -> int:
+    """Return how many values a part of a YAML document has once its aliases are written out.
+
+    Raises:
+        ValueError: they are absurdly many, a part contains itself, or a key stands in a mapping twice.
+    """
+    if node in sizes:
+        return sizes[node]
+    # A part that is met again before its size is known lies in itself.
+    sizes[node] = MOST_VALUES
+    parts = node.value if isinstance(node, yaml.CollectionNode) else []
+    if isinstance(node, yaml.MappingNode):
+        keys = [(key.tag, key.value) for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
+        twice = [key for (_, key), count in Counter(keys).items() if count > 1]
+        if twice:
+            raise ValueError(f"the key {twice[0]} stands there twice")
+        parts = [part for pair in node.value for part in pair]
+    size = 1 + sum(check_node(part, sizes) for part in parts)
+    if size > MOST_VALUES:
+        raise ValueError(f"its aliases write out more than {MOST_VALUES} values, or a part lies in itself")
+    sizes[node] = size
+    return size
 
 
 def sha256_file(path: Path) -> str:

@@ -7,6 +7,8 @@ from typing import Any
 import click
 
 PATH = click.Path(path_type=Path)
+MOST_THREADS = 1024
+"""OpenMP ends the process where it cannot start as many threads as it is told to."""
 
 config = click.option(
     "--config", required=True, help="The configuration: a YAML file, or YAML or JSON text itself."
@@ -17,7 +19,9 @@ store = click.option("--store", required=True, type=PATH, help="The data set's H
 
 def device(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add --device and --threads to a command."""
-    command = click.option("--threads", type=click.IntRange(1), help="CPU threads.  [default: all cores]")(command)
+    command = click.option(
+        "--threads", type=click.IntRange(1, MOST_THREADS), help="CPU threads.  [default: all cores]"
+    )(command)
     return click.option(
         "--device",
         type=click.Choice(["auto", "cpu", "cuda"]),

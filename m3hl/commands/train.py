@@ -127,6 +127,7 @@ def command(
 
 def labeled_count(text: str) -> int | str:
     """Return the number of labeled groups, or "all"."""
-    if text == "all" or (text.isdecimal() and int(text) > 0):
+    # Python refuses to read thousands of digits.
+    if text == "all" or (text.isdecimal() and len(text) < 10 and int(text) > 0):
         return text if text == "all" else int(text)
     raise click.BadParameter(f'{text!r} is neither a positive number nor "all"', param_hint="--labeled")

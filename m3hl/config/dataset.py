@@ -8,7 +8,7 @@ from pydantic import Field, PositiveInt, model_validator
 from m3hl.config.base import Model
 from m3hl.errors import UserError
 
-Extent = Annotated[tuple[PositiveInt, ...], Field(min_length=2, max_length=3)]
+Extent = Annotated[tuple[Annotated[int, Field(gt=0, le=2**14)], ...], Field(min_length=2, max_length=3)]
 """Voxels along each axis: (H, W) in 2D, (X, Y, Z) in 3D."""
 
 
@@ -21,7 +21,9 @@ class PhantomConfig(Model):
     """Validation patients."""
     test: PositiveInt = 10
     """Test patients."""
-    size: Extent | None = None
+    size: Annotated[tuple[Annotated[int, Field(gt=0, le=1024)], ...], Field(min_length=2, max_length=3)] | None = (
+        None
+    )
     """Voxels of one raw image; left out, the data set's own default."""
     seed: int = 2025
     """Seed of anatomy, contrast, bias field, blur and noise."""
@@ -30,13 +32,13 @@ class PhantomConfig(Model):
 class TrainingConfig(Model):
     """How long and on what a network is trained; a key left out has the published value of the data set."""
 
-    channels: PositiveInt | None = None
+    channels: int | None = Field(None, gt=0, le=1024)
     """Feature channels of the network's first level (published: 16); each level below has twice as many."""
     crop: Extent | None = None
     """Voxels that the network sees: 2D slices are resized to it, 3D volumes are cropped to it."""
-    labeled_batch: PositiveInt | None = None
+    labeled_batch: int | None = Field(None, gt=0, le=2**14)
     """Labeled samples in a batch; must be even, as each half feeds one stream."""
-    unlabeled_batch: PositiveInt | None = None
+    unlabeled_batch: int | None = Field(None, gt=0, le=2**14)
     """Unlabeled samples in a batch; as many as labeled ones, since they are mixed in pairs."""
     iterations: PositiveInt | None = None
     """Optimiser steps."""

@@ -1,6 +1,7 @@
 """The configuration file: data sets, methods, and which of their combinations are run."""
 
 from itertools import product
+from math import prod
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, Literal, NamedTuple, Self
 
@@ -16,6 +17,7 @@ from m3hl.files import parse_yaml, read_text
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9.-]*$")]
 """A name that is safe as a folder: letters, digits, dots and dashes."""
 Labeled = PositiveInt | Literal["all"]
+MOST_RUNS = 10**5
 
 
 class MethodConfig(Model):
@@ -91,6 +93,9 @@ class Config(Model):
 
     def runs(self) -> list[Run]:
         """Return every run once, in the order of `experiments`."""
+        asked = sum(prod(map(len, (b.dataset, b.method, b.labeled, b.seed))) for b in self.experiments)
+        if asked > MOST_RUNS:
+            raise UserError(f"experiments: {asked} runs are asked for, at most {MOST_RUNS}; shorten the lists")
         rows = (
             Run(*row)
             for block in self.experiments
@@ -151,12 +156,14 @@ def first_problem(error: ValidationError) -> str:
     """Return pydantic's first complaint as one line: where, what is wrong, and what was given."""
     # An unknown key first: it is often a misspelt one that another complaint calls missing.
     problem = min(error.errors(), key=lambda each: each["type"] != "extra_forbidden")
-    where = ".".join(str(part) for part in problem["loc"])
+    # A key may hold line breaks.
+    where = ".".join(str(part) if str(part).isprintable() else repr(part) for part in problem["loc"])
     message = problem["msg"].removeprefix("Value error, ")
     if problem["type"] == "extra_forbidden":
         message = "there is no such key; check the spelling (config/README.md lists all)"
     elif problem["type"] == "tuple_type":
-        message = f"must be a list; write [{problem['input']}]"
+        given = problem["input"]
+        message = "must be a list" + (f"; write [{given}]" if isinstance(given, str | int | float) else "")
     elif problem["type"] == "string_pattern_mismatch":
         message = f"{problem['input']!r} cannot name a folder; use letters, digits, dots and dashes"
     more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""

@@ -2,6 +2,7 @@
 
 import logging
 import shutil
+import stat
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -84,7 +85,7 @@ def unpack(archive: Path, folder: Path, module: ModuleType) -> None:
                 with file.open(member) as source, atomic(folder / name) as part, part.open("wb") as sink:
                     shutil.copyfileobj(source, sink)
                 progress.update(done)
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
         raise UserError(f"{archive}: the archive is damaged ({error}); {remedy}") from error
 
 
@@ -97,5 +98,7 @@ def needed_members(
         if path.is_absolute() or ".." in path.parts:
             raise UserError(f"{archive}: the member {member.filename} leads outside of the folder; do not use it")
         name = module.raw_member(path)
+        if name is not None and stat.S_ISLNK(member.external_attr >> 16):
+            raise UserError(f"{archive}: the member {member.filename} is a link, not a file; do not use it")
         if name is not None and not member.is_dir():
             yield member, name

@@ -23,7 +23,7 @@ import hashlib
 import zlib
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, get_args
 
 import h5py
 import numpy as np
@@ -36,6 +36,7 @@ SCHEMA, VERSION = "m3hl-store", 1
 ROOT_ATTRIBUTES = (
     "kind source dimensions classes labeled_order source_sha256 citation license".split()  # noqa: SIM905
 )
+DTYPES = {"image": np.float32, "label": np.uint8}
 REMEDY = "make it again with m3hl preprocess"
 
 
@@ -85,9 +86,13 @@ class Store:
         try:
             self._read_attributes()
             self._cases = {name: self._info(name) for name in self._file["cases"]}
-        except BaseException:
+            self._require_known_groups()
+        except UserError:
             self.close()
             raise
+        except Exception as error:  # there is no end to the ways in which a damaged file fails
+            self.close()
+            raise UserError(f"{self.path}: cannot read this store, the file is damaged; {REMEDY}") from error
 
     def __enter__(self) -> Self:
         return self
@@ -123,7 +128,7 @@ class Store:
             try:
                 _, packed = dataset.id.read_direct_chunk((at, 0, 0))
                 chunks.append(np.frombuffer(zlib.decompress(packed), dataset.dtype).reshape(dataset.chunks))
-            except (OSError, ValueError, zlib.error) as error:
+            except (OSError, ValueError, MemoryError, RuntimeError, zlib.error) as error:
                 raise self._damaged(name, key) from error
         return np.concatenate(chunks)[first % depth :][: last - first]
 
@@ -140,7 +145,7 @@ class Store:
         for info in self._cases.values():
             for key in ("image", "label") if info.labeled else ("image",):
                 expected = self._file["cases"][info.name].attrs.get(f"{key}_sha256")
-                if digest(self._array(info.name, key)) != expected:
+                if not is_text(expected) or digest(self._array(info.name, key)) != expected:
                     raise UserError(f"{self.path}: the {key} of {info.name} differs from its digest; {REMEDY}")
 
     def _read_attributes(self) -> None:
@@ -149,9 +154,13 @@ class Store:
             raise UserError(f"{self.path}: this HDF5 file is no store of this package; {REMEDY}")
         if attrs.get("version") != VERSION:
             raise UserError(f"{self.path}: store version {attrs.get('version')}, expected {VERSION}; {REMEDY}")
-        missing = [key for key in ROOT_ATTRIBUTES if key not in attrs] + ["cases"] * ("cases" not in self._file)
+        missing = [key for key in ROOT_ATTRIBUTES if key not in attrs]
+        missing += ["cases"] * (member(self._file, "cases", h5py.Group) is None)
         if missing:
             raise UserError(f"{self.path}: this store lacks {', '.join(missing)}; {REMEDY}")
+        wrong = [key for key in ROOT_ATTRIBUTES if not ATTRIBUTES.get(key, is_text)(attrs[key])]
+        if wrong:
+            raise UserError(f"{self.path}: {', '.join(wrong)} of this store cannot be; {REMEDY}")
         self.kind: str = attrs["kind"]
         self.source: str = attrs["source"]
         self.dimensions = int(attrs["dimensions"])
@@ -162,20 +171,31 @@ class Store:
         self.license: str = attrs["license"]
 
     def _info(self, name: str) -> CaseInfo:
-        case = self._file["cases"][name]
+        case = member(self._file["cases"], name, h5py.Group)
+        if case is None:
+            raise UserError(f"{self.path}: {name} lacks its arrays; {REMEDY}")
         geometry = [field.name for field in fields(Geometry)]
         required = ["group", "split", "image_sha256"] + geometry * ("spacing" in case.attrs)
         missing = [key for key in required if key not in case.attrs]
-        if missing or "image" not in case:
+        links = {key: case.get(key, getlink=True) for key in DTYPES}
+        if missing or links["image"] is None:
             raise UserError(f"{self.path}: {name} lacks {', '.join(missing or ['its image'])}; {REMEDY}")
-        return CaseInfo(
-            name=name,
-            group=case.attrs["group"],
-            split=case.attrs["split"],
-            shape=case["image"].shape,
-            labeled="label" in case,
-            geometry=read_geometry(case.attrs),
-        )
+        image, group, split = member(case, "image", h5py.Dataset), case.attrs["group"], case.attrs["split"]
+        shape = () if image is None else image.shape
+        for key in (key for key, link in links.items() if link is not None):
+            if not is_whole(case, key, shape):
+                raise UserError(f"{self.path}: the {key} of {name} is no array as a store has them; {REMEDY}")
+        if not (is_text(group) and is_text(split) and split in get_args(Split)):
+            raise UserError(f"{self.path}: group or split of {name} cannot be; {REMEDY}")
+        if "spacing" in case.attrs and not is_possible(case.attrs, shape):
+            raise UserError(f"{self.path}: the geometry of {name} cannot be; {REMEDY}")
+        labeled = links["label"] is not None
+        return CaseInfo(name, group, split, shape, labeled, read_geometry(case.attrs))
+
+    def _require_known_groups(self) -> None:
+        unknown = set(self.labeled_order) - {case.group for case in self.cases("train") if case.labeled}
+        if unknown:
+            raise UserError(f"{self.path}: labeled_order names {min(unknown)}, which has no label; {REMEDY}")
 
     def _case(self, name: str) -> CaseInfo:
         if name not in self._cases:
@@ -186,11 +206,66 @@ class Store:
         self._case(name)
         try:
             return self._file["cases"][name][key][()]
-        except OSError as error:
+        except (OSError, MemoryError) as error:
             raise self._damaged(name, key) from error
 
     def _damaged(self, name: str, key: str) -> UserError:
         return UserError(f"{self.path}: cannot read the {key} of {name}, the file is damaged; {REMEDY}")
+
+
+def is_text(value: Any) -> bool:
+    """Return whether an attribute is a text."""
+    return isinstance(value, str)
+
+
+def is_list_of_texts(value: Any) -> bool:
+    """Return whether an attribute is a list of texts, maybe an empty one."""
+    return isinstance(value, np.ndarray) and value.ndim == 1 and all(map(is_text, value))
+
+
+ATTRIBUTES = {
+    "dimensions": lambda value: value in (2, 3),
+    "classes": lambda value: is_list_of_texts(value) and 0 < len(value) < 256,
+    "labeled_order": is_list_of_texts,
+}
+"""What holds for the root's attributes; the others are texts."""
+
+
+def member(group: h5py.Group, name: str, kind: type) -> Any:
+    """Return a group's member, or None where it is none of this kind or lies in another place or file."""
+    # A link could lead to any HDF5 file of the machine.
+    link = group.get(name, getlink=True)
+    found = group[name] if isinstance(link, h5py.HardLink) else None
+    return found if isinstance(found, kind) else None
+
+
+def is_whole(case: h5py.Group, key: str, shape: tuple[int, ...]) -> bool:
+    """Return whether a case's array is as `write_store` writes it, with all of its chunks in the file."""
+    array = member(case, key, h5py.Dataset)
+    if array is None or array.dtype != DTYPES[key] or array.shape != shape or len(shape) != 3 or 0 in shape:
+        return False
+    if array.is_virtual or not array.chunks or array.chunks[1:] != shape[1:]:
+        return False
+    properties = array.id.get_create_plist()
+    filters = [properties.get_filter(number)[0] for number in range(properties.get_nfilters())]
+    # A header may promise any number of voxels; what a file holds is bounded.
+    return filters == [h5py.h5z.FILTER_DEFLATE] and array.id.get_num_chunks() == -(-shape[0] // array.chunks[0])
+
+
+def is_possible(attrs: Any, shape: tuple[int, ...]) -> bool:
+    """Return whether an array of a shape can lie as the geometry in its attributes says."""
+    values = [np.asarray(attrs[field.name]) for field in fields(Geometry)]
+    if [value.shape for value in values] != [(3,), (3,), (9,), (3,), (3,), (3,)]:
+        return False
+    geometry = read_geometry(attrs)
+    if any(value.dtype.kind not in "if" for value in values) or sorted(geometry.axes) != [0, 1, 2]:
+        return False
+    ends = zip(geometry.offset, shape, geometry.size, strict=True)
+    return (
+        bool(np.isfinite([*geometry.spacing, *geometry.origin, *geometry.direction]).all())
+        and min(geometry.spacing) > 0
+        and all(0 <= at <= at + n <= size for at, n, size in ends)
+    )
 
 
 def read_geometry(attrs: Any) -> Geometry | None:

@@ -3,6 +3,7 @@
 import csv
 import io
 from pathlib import Path
+from typing import Any
 
 from m3hl.errors import UserError
 from m3hl.files import read_text
@@ -20,6 +21,14 @@ def read_table(path: Path, what: str, columns: tuple[str, ...]) -> list[dict[str
         UserError: the file is missing or unreadable, lacks a column, or has a row of another length.
     """
     rows = csv.reader(io.StringIO(read_text(path, what).removeprefix("\ufeff")))
+    try:
+        return read_rows(rows, path, what, columns)
+    except csv.Error as error:
+        raise UserError(f"{path}, line {rows.line_num}: this is no CSV ({error}); mend the line") from error
+
+
+def read_rows(rows: Any, path: Path, what: str, columns: tuple[str, ...]) -> list[dict[str, str]]:
+    """Return the rows below the header that a CSV reader delivers; arguments as of `read_table`."""
     header = [name.strip() for name in next(rows, [])]
     missing = [name for name in columns if name not in header]
     if missing:

@@ -1,5 +1,6 @@
 """Segmenting image files that belong to no data set."""
 
+import os
 from pathlib import Path
 
 import torch
@@ -41,7 +42,8 @@ def predict(
     for image, out in zip(images, outputs, strict=True):
         if outputs.count(out) > 1:
             raise UserError(f"{image}: two images are called {stem(image)}; segment them into different folders")
-        if out.resolve() == image.resolve():
+        # Path.resolve fails at a link to itself.
+        if os.path.realpath(out) == os.path.realpath(image):
             raise UserError(f"{image}: the label map would take its place; choose another folder with --out")
     protocol = Protocol(weights.settings.crop, stride or description.stride, description.largest_component)
     network = weights.network.to(device)

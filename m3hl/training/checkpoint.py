@@ -15,6 +15,8 @@ log = logging.getLogger(__name__)
 
 FORMAT, VERSION = "m3hl-checkpoint", 2
 IDENTITY = "identity.json"
+MISFITS = (KeyError, TypeError, ValueError, AttributeError, RuntimeError, IndexError)
+"""How a state fails that is none of this run's."""
 SHARE = 19
 """Time between two checkpoints, in times that writing one takes: on a GPU a validation comes every few seconds."""
 
@@ -85,10 +87,13 @@ class Checkpoints:
                 # Else the next save would make it the previous one, in place of a whole one.
                 path.replace(self.damaged)
                 continue
-            self._require_same_run(path, value["identity"])
-            if keys := differing(self.arithmetic, value["arithmetic"]):
-                log.warning("warning: %s was written with other %s: the last bits may differ", path, keys)
-            restore_random_state(value["random"])
+            try:
+                self._require_same_run(path, value["identity"])
+                if keys := differing(self.arithmetic, value["arithmetic"]):
+                    log.warning("warning: %s was written with other %s: the last bits may differ", path, keys)
+                restore_random_state(value["random"])
+            except MISFITS as error:
+                raise misfit(path) from error
             return value
         self._mention_others()
         return None
@@ -113,6 +118,11 @@ class Checkpoints:
                 keys = f"settings ({error})"
             if keys:
                 log.info("%s: not taken up, it is of a run with other %s; starting anew", path.parent, keys)
+
+
+def misfit(path: Path) -> UserError:
+    """Return what is said of a whole checkpoint whose content no training writes."""
+    return UserError(f"{path}: this checkpoint does not fit the run; delete it to start anew")
 
 
 def differing(ours: dict[str, Any], theirs: dict[str, Any]) -> str:

@@ -18,7 +18,7 @@ from m3hl.files import sha256_file
 from m3hl.methods.method import Method
 from m3hl.methods.team import Team
 from m3hl.progress import Progress
-from m3hl.training.checkpoint import Checkpoints
+from m3hl.training.checkpoint import MISFITS, Checkpoints, misfit
 from m3hl.training.execution import Execution
 from m3hl.training.history import History
 from m3hl.training.interruption import Interrupted, Interruption
@@ -72,7 +72,10 @@ def train(
     checkpoints = Checkpoints(work, identity, execution.arithmetic() | {"processes": team.size})
     training = Training(method, optimizer, History(), selection, checkpoints, facts(batches, method))
     if state := checkpoints.load():
-        training.load_state_dict(state)
+        try:
+            training.load_state_dict(state)
+        except MISFITS as error:
+            raise misfit(checkpoints.last) from error
 
     method.join(team)
 

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any, Self
 
+import torch
 from torch import Tensor, nn
 
 from m3hl import nets
@@ -60,6 +61,16 @@ class Weights:
             facts = json.loads(value["facts"])
             settings = RunSettings.model_validate(facts["settings"])
             dataset = DatasetConfig.model_validate(facts["dataset"])
+            require_fitting(settings, value["network"])
             return cls.build(settings, dataset, value["network"], facts["selection"])
-        except (ValueError, KeyError, RuntimeError, TypeError) as error:
+        except (ValueError, KeyError, RuntimeError, TypeError, AttributeError, UserError) as error:
             raise UserError(f"{path}: the weights do not fit their own settings; train the run again") from error
+
+
+def require_fitting(settings: RunSettings, state: dict[str, Tensor]) -> None:
+    """Raise `ValueError` unless parameters are of the network that the settings describe."""
+    # Made without memory: a file may ask for any number of channels.
+    with torch.device("meta"):
+        network = nets.build(settings.dimensions, len(settings.classes) + 1, settings.channels)
+    if {k: v.shape for k, v in network.state_dict().items()} != {k: v.shape for k, v in state.items()}:
+        raise ValueError("parameters of another network")
