@@ -1,0 +1,133 @@
+"""What an edit of the source runs again, and the reason that is told: on a copy of a finished study."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections import Counter
+
+import pytest
+
+pytestmark = pytest.mark.slow
+EDIT = "\nEDITED = 1\n"
+
+
+@pytest.fixture(scope="module")
+def copied(finished, make_workspace, root, tmp_path_factory):
+    """Return the finished study in another folder, run by a copy of the project."""
+    project, folder = tmp_path_factory.mktemp("project"), tmp_path_factory.mktemp("copy")
+    for name in ("m3hl", "workflow"):
+        shutil.copytree(root / name, project / name, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(finished.folder, folder, dirs_exist_ok=True)
+    return make_workspace(project, folder)
+
+
+@pytest.fixture
+def edit(copied):
+    """Return a function that puts text at the end of a source file; it is taken back at the end."""
+    kept = {}
+
+    def append(name, text=EDIT):
+        file = copied.project / "m3hl" / name
+        kept[file] = file.read_text()
+        file.write_text(kept[file] + text)
+
+    yield append
+    for file, text in kept.items():
+        file.write_text(text)
+
+
+@pytest.fixture
+def explain(copied, tiny_study):
+    """Return a function that gives the lines of `m3hl explain` for the copied study."""
+
+    def run(study=tiny_study):
+        arguments = copied.command(study)[3:]
+        done = subprocess.run(
+            [sys.executable, "-m", "m3hl", "explain", *map(str, arguments)],
+            cwd=copied.folder,
+            env=os.environ | {"PYTHONPATH": str(copied.project)},
+            stdout=subprocess.PIPE,
+            text=True,
+            check=True,
+        )
+        return done.stdout.splitlines()
+
+    return run
+
+
+def counted(lines):
+    """Return how many jobs each rule has, and the reasons of those that do not only follow others."""
+    jobs = [line.split(": ", 1) for line in lines if ": " in line and not line.startswith("nothing")]
+    reasons = {reason for _, reason in jobs if not reason.startswith("after ")}
+    return dict(Counter(re.split(r" · |$", name)[0] for name, _ in jobs)), reasons
+
+
+@pytest.mark.parametrize(
+    ("name", "jobs"),
+    [
+        ("reporting/tables.py", {"report": 1}),
+        ("evaluation/metrics.py", {"evaluate": 4, "report": 1}),
+        ("methods/m3hl.py", {"train": 2, "evaluate": 2, "report": 1}),
+        ("methods/supervised.py", {"train": 2, "evaluate": 2, "report": 1}),
+        ("nets/unet.py", {"train": 2, "evaluate": 2, "report": 1}),
+        ("data/phantom/la.py", {"download": 1, "preprocess": 1, "train": 2, "evaluate": 2, "report": 1}),
+        ("data/preprocess.py", {"preprocess": 2, "train": 4, "evaluate": 4, "report": 1}),
+    ],
+)
+def test_an_edited_file_is_the_reason(edit, explain, name, jobs):
+    edit(name)
+    assert counted(explain()) == (jobs, {f"{name} changed"})
+
+
+def test_comments_and_white_space_run_nothing(edit, explain, copied):
+    for file in (copied.project / "m3hl").rglob("*.py"):
+        edit(file.relative_to(copied.project / "m3hl"), "\n\n# A comment.\n")
+    assert explain() == ["nothing would run: everything is up to date"]
+
+
+def test_files_that_are_only_touched_run_nothing(explain, copied):
+    for file in [*copied.results.rglob("*"), *copied.project.rglob("*")]:
+        if file.is_file() and "logs" not in file.parts:
+            file.touch()
+    assert explain() == ["nothing would run: everything is up to date"]
+
+
+def test_a_touched_store_of_any_size_runs_nothing(copied):
+    (copied.results / "data" / "hearts.h5").touch()
+    assert copied.planned("--max-checksum-file-size", "1") != {}
+    assert copied.planned() == {}
+
+
+def test_the_key_that_changed_is_the_reason(explain, study):
+    study["datasets"]["hearts"]["training"]["iterations"] = 6
+    jobs, reasons = counted(explain(study))
+    assert jobs == {"train": 2, "evaluate": 2, "report": 1}
+    assert reasons == {"config datasets.hearts.training.iterations changed"}
+
+
+def test_a_renamed_study_runs_nothing(copied, study):
+    study["name"] = "renamed"
+    renamed = copied.results.with_name("renamed")
+    copied.results.rename(renamed)
+    try:
+        assert copied.planned(study=study) == {}
+    finally:
+        renamed.rename(copied.results)
+
+
+def test_metrics_that_were_edited_are_made_again_and_fit(edit, explain, copied):
+    edit("evaluation/metrics.py")
+    done = copied.snakemake()
+    assert done.returncode == 0, done.stdout
+    assert explain() == ["nothing would run: everything is up to date"]
+    checked = subprocess.run(
+        [sys.executable, "-m", "m3hl", "verify", copied.results],
+        env=os.environ | {"PYTHONPATH": str(copied.project)},
+        stdout=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
+    assert checked.returncode == 0, checked.stdout
+    assert len(checked.stdout.splitlines()) == 1
