@@ -124,6 +124,8 @@ def test_metrics_that_were_edited_are_made_again_and_fit(edit, explain, copied):
     assert explain() == ["nothing would run: everything is up to date"]
     checked = subprocess.run(
         [sys.executable, "-m", "m3hl", "verify", copied.results],
+        # Python looks for the package in the working directory first.
+        cwd=copied.folder,
         env=os.environ | {"PYTHONPATH": str(copied.project)},
         stdout=subprocess.PIPE,
         text=True,
