@@ -49,6 +49,13 @@ def test_bf16_computes_the_same_losses_to_two_digits(losses, dimensions):
         assert other != one
 
 
+@pytest.mark.parametrize("dimensions", [2, 3])
+def test_bf16_steps_as_float32_does(losses, dimensions):
+    exact, rounded = (losses(dimensions, Execution(CPU, how)) for how in ("float32", "bf16"))
+    for one, other in zip(exact, rounded, strict=True):
+        assert [other[name] for name in ("mix", "low")] == pytest.approx([one["mix"], one["low"]], rel=0.02)
+
+
 @pytest.mark.skipif(not shutil.which("g++"), reason="torch.compile needs a C++ compiler")
 def test_compiled_networks_compute_the_same_losses(losses, monkeypatch):
     # Compiled dropout draws other numbers.
