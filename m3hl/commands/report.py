@@ -9,6 +9,8 @@ from m3hl.config.experiment import load_config
 from m3hl.provenance import Stopwatch
 from m3hl.seal import seal
 
+READ = ("run.json", "history.csv", "metrics.csv", "predictions.h5", "evaluation.json")
+
 
 @click.command(context_settings={"show_default": True})
 @options.config
@@ -31,8 +33,8 @@ def command(config: str, results: Path, out: Path | None) -> None:
     table, record = page.with_name("table1.csv"), page.with_name("report.json")
     write_text(table, table1_csv(study))
     write_text(page, render(study))
-    records = [r.folder / name for r in study.results for name in ("run.json", "evaluation.json")]
-    read = [path for path in records if path.is_file()]
+    stores = sorted(results.glob("data/*.h5"))
+    read = [*stores, *(path for r in study.results for path in map(r.folder.joinpath, READ) if path.is_file())]
     write_json(
         record,
         {

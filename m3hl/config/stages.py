@@ -50,8 +50,15 @@ def modules(config: Config, stage: str, dataset: str | None = None, method: str 
             found.append(f"m3hl.data.phantom.{one.kind}")
         if stage in ("train", "evaluate"):
             found.append("m3hl.nets.unet" if describe(one).dimensions == 2 else "m3hl.nets.vnet")
-    for name in {m.method for m in config.methods.values()} if method is None else [config.method(method).method]:
+    for name in read_methods(config, stage, method):
         found.append(f"{methods.__name__}.{name}")
         if stage == "train":
             found.append(f"m3hl.methods.{name}")
     return found
+
+
+def read_methods(config: Config, stage: str, method: str | None) -> set[str]:
+    """Return the published methods whose options a stage reads: data are the same for all."""
+    if stage in ("download", "preprocess"):
+        return set()
+    return {m.method for m in config.methods.values()} if method is None else {config.method(method).method}

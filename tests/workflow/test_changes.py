@@ -107,14 +107,50 @@ def test_the_key_that_changed_is_the_reason(explain, study):
     assert reasons == {"config datasets.hearts.training.iterations changed"}
 
 
-def test_a_renamed_study_runs_nothing(copied, study):
+@pytest.fixture
+def elsewhere(copied, make_workspace, tmp_path):
+    """Return the results copied without their times, the newest stage first, where Snakemake remembers nothing."""
+    results = tmp_path / "results" / "tiny"
+    files = sorted((path for path in copied.results.rglob("*") if path.is_file()), reverse=True)
+    for number, path in enumerate(files):
+        copy = results / path.relative_to(copied.results)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, copy)
+        os.utime(copy, (1_000_000_000 + number,) * 2)
+    return make_workspace(copied.project, tmp_path)
+
+
+def test_a_renamed_study_runs_nothing(elsewhere, study):
     study["name"] = "renamed"
-    renamed = copied.results.with_name("renamed")
-    copied.results.rename(renamed)
-    try:
-        assert copied.planned(study=study) == {}
-    finally:
-        renamed.rename(copied.results)
+    elsewhere.results.rename(elsewhere.results.with_name("renamed"))
+    assert elsewhere.planned(study=study) == {}
+
+
+def test_results_of_another_machine_count_as_made(elsewhere):
+    assert elsewhere.planned() == {}
+
+
+@pytest.mark.parametrize(
+    ("name", "jobs"),
+    [
+        ("evaluation/metrics.py", {"evaluate": 4, "report": 1}),
+        ("nets/unet.py", {"train": 2, "evaluate": 2, "report": 1}),
+    ],
+)
+def test_results_of_other_source_than_this_are_made_again(elsewhere, edit, name, jobs):
+    edit(name)
+    assert elsewhere.planned() == jobs
+
+
+def test_a_copied_result_that_was_edited_is_made_again(elsewhere):
+    with next(elsewhere.results.rglob("best.pt")).open("ab") as file:
+        file.write(b"x")
+    assert elsewhere.planned() == {"evaluate": 1, "report": 1}
+
+
+def test_a_key_that_differs_from_the_copied_results_is_noticed(elsewhere, study):
+    study["datasets"]["hearts"]["training"]["iterations"] = 6
+    assert elsewhere.planned(study=study) == {"train": 2, "evaluate": 2, "report": 1}
 
 
 def test_metrics_that_were_edited_are_made_again_and_fit(edit, explain, copied):

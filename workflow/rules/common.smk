@@ -28,6 +28,7 @@ os.environ.update(
     ),
 )
 
+from m3hl.adopt import adopt
 from m3hl.config import stages
 from m3hl.config.experiment import parse_config
 from m3hl.config.run import describe
@@ -73,6 +74,8 @@ WORK = str(RESULTS / "work" / RUN.relative_to(RESULTS / "runs"))
 if workflow.storage_settings.default_storage_provider == "fs":
     # A pod's own folder goes with it, a checkpoint must not: it lies where the results do.
     WORK = os.path.join(workflow.storage_settings.default_storage_prefix or "", WORK)
+if workflow.is_main_process:
+    adopt(RESULTS, STUDY, Path(".snakemake", "metadata"))
 IMAGE = ROOT / "containers" / "m3hl.sif"
 ENVIRONMENT = environment()
 if DeploymentMethod.APPTAINER in workflow.deployment_settings.deployment_method:
