@@ -24,7 +24,8 @@ RECORDS = {
     "evaluate": "runs/*/*/*/*/evaluation.json",
     "report": "report.json",
 }
-SECOND = 10**9
+STEP = 10**6
+"""Nanoseconds between a result and what it was made of: of two files of one time Snakemake takes the input for newer."""
 
 
 def adopt(results: Path, study: Config, memory: Path) -> None:
@@ -88,10 +89,10 @@ def set_times(record: Path, seal: dict[str, Any], same: bool) -> None:
         return
     if not same:
         for path in made:
-            move(path, min(changed_at(path), min(used) - SECOND))
-    elif min(map(changed_at, made)) < max(used) and unchanged(inputs | outputs):
+            move(path, min(changed_at(path), min(used) - STEP))
+    elif min(map(changed_at, made)) <= max(used) and unchanged(inputs | outputs):
         for path in made:
-            move(path, max(changed_at(path), max(used)))
+            move(path, max(changed_at(path), max(used) + STEP))
 
 
 def changed_at(path: Path) -> int:

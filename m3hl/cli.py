@@ -13,6 +13,11 @@ from m3hl.provenance import origin
 
 log = logging.getLogger(__name__)
 
+REMEDY = (
+    "in training, make labeled_batch, unlabeled_batch or crop smaller, or choose "
+    "--precision bf16 or --device cpu; "
+    "elsewhere use smaller images, or a machine with more memory"
+)
 STAGES = {
     "download": "Fetch a dataset's files, or check that they are there.",
     "preprocess": "Turn a dataset's files into one HDF5 store.",
@@ -62,6 +67,18 @@ def cli(log: Path | None) -> None:
     logging.captureWarnings(True)
 
 
+def is_out_of_memory(error: Exception) -> bool:
+    """Return whether the memory of the computer or the GPU did not suffice; torch has its own words for it."""
+    kinds = {kind.__name__ for kind in type(error).__mro__}
+    return bool(kinds & {"MemoryError", "OutOfMemoryError"}) or "DefaultCPUAllocator" in str(error)
+
+
+def first_sentence(error: Exception) -> str:
+    """Return the beginning of an error's message."""
+    line = next(iter(str(error).splitlines()), "") or type(error).__name__
+    return line.rpartition("DefaultCPUAllocator: ")[2].partition(". ")[0]
+
+
 def main() -> None:
     """Run the command line; a `UserError` becomes one line and exit code 1."""
     try:
@@ -70,10 +87,9 @@ def main() -> None:
         # Through logging, so that it stands in --log too; before the log is open, straight to the terminal.
         log.error("m3hl: error: %s", error)
         sys.exit(1)
-    except MemoryError as error:
-        what = f" ({error})" if str(error) else ""
-        log.error("m3hl: error: the memory does not suffice%s; use smaller images, or more memory", what)
-        sys.exit(1)
-    except Exception:
+    except Exception as error:
+        if is_out_of_memory(error):
+            log.error("m3hl: error: the memory does not suffice (%s); %s", first_sentence(error), REMEDY)
+            sys.exit(1)
         log.exception("m3hl: a mistake of the program, not of yours; please report it with these lines:")
         sys.exit(70)

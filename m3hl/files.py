@@ -1,11 +1,13 @@
 """Files that are whole or absent, and digests of what they hold."""
 
+import glob
 import hashlib
 import json
 import os
+import socket
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +27,8 @@ def atomic(path: Path) -> Iterator[Path]:
     """
     path = Path(path)
     make_folder(path.parent)
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    remove_leftovers(path)
+    part = path.with_name(f".{path.name}.{socket.gethostname()}.{os.getpid()}.part")
     try:
         yield part
         with part.open("rb") as file:
@@ -36,7 +39,28 @@ def atomic(path: Path) -> Iterator[Path]:
             f"{path}: cannot write ({error.strerror or error}); check space and permissions"
         ) from error
     finally:
-        part.unlink(missing_ok=True)
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
+
+
+def remove_leftovers(path: Path) -> None:
+    """Delete the temporary files of processes of this machine that were killed while they wrote `path`."""
+    start = f".{path.name}.{socket.gethostname()}."
+    for part in path.parent.glob(f"{glob.escape(start)}*.part*"):
+        pid = part.name.removeprefix(start).partition(".")[0]
+        if pid.isdecimal() and not is_running(int(pid)):
+            part.unlink(missing_ok=True)
+
+
+def is_running(pid: int) -> bool:
+    """Return whether there is a process of this number on this machine."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:  # somebody else's
+        return True
+    return True
 
 
 def make_folder(path: Path) -> None:

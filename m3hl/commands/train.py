@@ -1,6 +1,7 @@
 """`m3hl train`: one method, one number of labeled cases, one seed."""
 
 import logging
+from contextlib import ExitStack
 from pathlib import Path
 
 import click
@@ -9,6 +10,7 @@ from m3hl import options
 from m3hl.config.experiment import Run, load_config
 from m3hl.config.stages import code
 from m3hl.files import make_folder, sha256_file, write_json
+from m3hl.lock import alone
 from m3hl.provenance import Stopwatch
 from m3hl.seal import seal
 
@@ -82,47 +84,50 @@ def command(
 
     stopwatch, where = Stopwatch(), choose_device(device or study.dataset(dataset).device, threads)
     execution = Execution(where, precision, compilation, None if image_memory is None else image_memory * 2**20)
-    with Store(store) as data, started_team(where) as team:
-        if team.rank > 0:
+    work_folder = work or out / "work"
+    with Store(store) as data, started_team(where) as team, ExitStack() as stack:
+        if team.rank == 0:
+            stack.enter_context(alone(work_folder))
+        else:
             logging.disable(logging.INFO)
         label = f"{dataset} · {method} · {labeled} labeled · seed {seed}"
         training = train(
             settings,
             data,
             label=label,
-            work=work or out / "work",
+            work=work_folder,
             execution=execution,
             code=code(study, "train", dataset, method),
             team=team,
         )
-    if team.rank > 0:
-        return
-    selection, last = training.selection, Selection("last")
-    last.offer(training.method.student, training.iteration, None)
-    for name, chosen in (("best.pt", selection), ("last.pt", last)):
-        Weights.build(settings, study.dataset(dataset), chosen.weights, chosen.summary()).save(out / name)
-    training.history.write(out / "history.csv")
-    record, outputs = out / "run.json", [out / name for name in ("best.pt", "last.pt", "history.csv")]
-    write_json(
-        record,
-        {
-            "experiment": study.name,
-            **run._asdict(),
-            "settings": settings.model_dump(mode="json"),
-            "selection": selection.summary(),
-            **training.facts,
-            "seconds": round(training.seconds, 2),
-            "resumed_at": training.resumed_at,
-            "processes": team.size,
-            "provenance": stopwatch.record(
-                **describe_device(where), **execution.chosen(), store_sha256=sha256_file(store)
-            ),
-            "seal": seal(record, study, "train", dataset, method, inputs=[store], outputs=outputs),
-        },
-    )
-    # Elsewhere whoever called decides when the training is surely over.
-    if work is None:
-        training.checkpoints.discard()
+        if team.rank > 0:
+            return
+        selection, last = training.selection, Selection("last")
+        last.offer(training.method.student, training.iteration, None)
+        for name, chosen in (("best.pt", selection), ("last.pt", last)):
+            Weights.build(settings, study.dataset(dataset), chosen.weights, chosen.summary()).save(out / name)
+        training.history.write(out / "history.csv")
+        record, outputs = out / "run.json", [out / name for name in ("best.pt", "last.pt", "history.csv")]
+        write_json(
+            record,
+            {
+                "experiment": study.name,
+                **run._asdict(),
+                "settings": settings.model_dump(mode="json"),
+                "selection": selection.summary(),
+                **training.facts,
+                "seconds": round(training.seconds, 2),
+                "resumed_at": training.resumed_at,
+                "processes": team.size,
+                "provenance": stopwatch.record(
+                    **describe_device(where), **execution.chosen(), store_sha256=sha256_file(store)
+                ),
+                "seal": seal(record, study, "train", dataset, method, inputs=[store], outputs=outputs),
+            },
+        )
+        # Elsewhere whoever called decides when the training is surely over.
+        if work is None:
+            training.checkpoints.discard()
 
 
 def labeled_count(text: str) -> int | str:

@@ -109,7 +109,9 @@ def write_image(path: Path, image: sitk.Image) -> None:
             sitk.WriteImage(image, str(named), useCompression=True)
             named.replace(part)
         except RuntimeError as error:
-            raise UserError(f"{path}: cannot write this image ({reason(error)}); check the ending") from error
+            raise UserError(
+                f"{path}: cannot write this image ({reason(error)}); check its ending, space and permissions"
+            ) from error
         finally:
             named.unlink(missing_ok=True)
 

@@ -10,8 +10,8 @@ import numpy as np
 
 from m3hl.data.case import Case
 from m3hl.data.datasets.description import Description
+from m3hl.data.hdf5 import new_hdf5
 from m3hl.data.store import SCHEMA, VERSION, digest
-from m3hl.files import atomic
 
 CHUNK_BYTES = 2**18
 
@@ -37,7 +37,7 @@ def write_store(
         labeled_order: train groups in the order in which they become labeled.
     """
     text = h5py.string_dtype()
-    with atomic(path) as part, h5py.File(part, "w") as file:
+    with new_hdf5(path) as file:
         file.attrs["schema"] = SCHEMA
         file.attrs["version"] = VERSION
         file.attrs["kind"] = kind

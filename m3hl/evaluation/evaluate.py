@@ -5,17 +5,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
 import torch
 from torch import nn
 
+from m3hl.data.hdf5 import new_hdf5
 from m3hl.data.images import write_label
 from m3hl.data.store import CaseInfo, Store
 from m3hl.errors import UserError
 from m3hl.evaluation.inference import Protocol
 from m3hl.evaluation.metrics import measure
-from m3hl.files import atomic
 from m3hl.progress import Progress
 
 
@@ -80,7 +79,7 @@ def measured_case(
 
 def save_predictions(path: Path, results: list[Segmented]) -> None:
     """Write the label maps to one HDF5 file, a dataset per case."""
-    with atomic(path) as part, h5py.File(part, "w", track_order=True) as file:
+    with new_hdf5(path, track_order=True) as file:
         for result in results:
             file.create_dataset(
                 result.case.name, data=result.prediction, compression="gzip", compression_opts=1, track_times=False

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch.utils.tensorboard import SummaryWriter
 
 from m3hl import methods
 from m3hl.config.run import RunSettings
@@ -19,6 +18,7 @@ from m3hl.methods.method import Method
 from m3hl.methods.team import Team
 from m3hl.progress import Progress
 from m3hl.training.checkpoint import MISFITS, Checkpoints, misfit
+from m3hl.training.curves import Curves
 from m3hl.training.execution import Execution
 from m3hl.training.history import History
 from m3hl.training.interruption import Interrupted, Interruption
@@ -61,12 +61,13 @@ def train(
             finite, or a signal interrupted the run, which is saved then.
     """
     team, device = team or Team(), execution.device
+    first = team.rank == 0
     torch.manual_seed(settings.seed)
     method = methods.build(settings).to(device, memory_format=MEMORY_FORMAT[settings.dimensions]).train()
     execution.prepare(list(method.networks().values()), deterministic=settings.deterministic)
     counts = method.labeled_batch, method.unlabeled_batch
     batches = Batches.load(store, settings, device, counts, execution.budget())
-    validation = Validation.load(store, settings, device) if team.rank == 0 else None
+    validation = Validation.load(store, settings, device) if first else None
     optimizer, selection = sgd(method, settings.options), Selection(settings.selection)
     identity = {"settings": settings.model_dump(mode="json"), "store": sha256_file(store.path), "code": code}
     checkpoints = Checkpoints(work, identity, execution.arithmetic() | {"processes": team.size})
@@ -84,7 +85,9 @@ def train(
     progress = Progress(label, settings.iterations, done=training.iteration)
     with (
         closing(batches),
-        curves(checkpoints.folder, training.iteration) if team.rank == 0 else nullcontext() as board,
+        closing(Curves(checkpoints.folder / "tensorboard", training.iteration))
+        if first
+        else nullcontext() as board,
         Interruption() as interruption,
     ):
         try:
@@ -94,7 +97,7 @@ def train(
                     with execution.validating():
                         record(training, settings, validation, board, interruption)
                     training.seconds = time.monotonic() - begun
-                    if team.rank == 0 and checkpoint_is_due(training, settings):
+                    if first and checkpoint_is_due(training, settings):
                         checkpoints.save(training.state_dict())
                 progress.update(training.iteration, training.history.summary())
                 if training.iteration == settings.iterations:
@@ -108,7 +111,7 @@ def train(
         except Interrupted as signal:
             training.seconds = time.monotonic() - begun
             training.require_finite()
-            if team.rank == 0:
+            if first:
                 checkpoints.save(training.state_dict())
             raise UserError(
                 f"{signal} at iteration {training.iteration}: saved; the same command goes on from there"
@@ -132,7 +135,7 @@ def record(
     training: Training,
     settings: RunSettings,
     validation: Validation | None,
-    board: SummaryWriter | None,
+    board: Curves | None,
     interruption: Interruption,
 ) -> None:
     """Add a row to the learning curve; where validation is due, validate and offer the weights for selection."""
@@ -141,15 +144,10 @@ def record(
     scores = validation(method.networks(), interruption.check) if validates and validation else {}
     row = training.history.close_row(iteration, learning_rate(settings.options, iteration - 1), scores)
     training.require_finite()
-    for name, value in row.items() if board else ():
-        board.add_scalar(name, value, iteration)
+    if board:
+        board.add(row, iteration)
     if validates:
         training.selection.offer(method.student, iteration, scores.get("val_student_dice"))
-
-
-def curves(folder: Path, iteration: int) -> SummaryWriter:
-    """Return the writer of TensorBoard's curves; what an interrupted run wrote after `iteration` is hidden."""
-    return SummaryWriter(str(folder / "tensorboard"), purge_step=iteration + 1)
 
 
 def start_line(training: Training) -> str:

@@ -1,6 +1,7 @@
 """Files of tensors and plain values that tell when they are damaged, and never run code."""
 
 import hashlib
+import io
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,9 +15,11 @@ from m3hl.files import atomic
 
 def save_tensors(path: Path, value: dict[str, Any]) -> None:
     """Write tensors and plain values, and their digest, atomically; the same values give the same bytes."""
-    # Given a path, torch would write the temporary file's name into the file.
-    with atomic(path) as part, part.open("wb") as file:
-        torch.save(value | {"sha256": content_digest(value)}, file)
+    # Given a path, torch would write the temporary file's name into the file; on a full disk it ends the process.
+    content = io.BytesIO()
+    torch.save(value | {"sha256": content_digest(value)}, content)
+    with atomic(path) as part:
+        part.write_bytes(content.getbuffer())
 
 
 def load_tensors(path: Path, what: str) -> dict[str, Any]:

@@ -1,0 +1,42 @@
+"""One process at a time in a folder."""
+
+import fcntl
+import logging
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from m3hl.errors import UserError
+from m3hl.files import make_folder
+
+log = logging.getLogger(__name__)
+
+
+@contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """Hold a folder: two processes that train one run would mix their checkpoints.
+
+    Raises:
+        UserError: another process holds it; one that was killed holds nothing.
+    """
+    make_folder(folder)
+    path = folder / "lock"
+    with path.open("a+", encoding="utf-8") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.seek(0)
+            who = file.read(200).strip() or "another process"
+            raise UserError(f"{folder}: {who} works on this run; wait until it ends, or stop it") from None
+        except OSError as error:
+            # Not every network's file system can.
+            log.warning("warning: %s: cannot be locked (%s); start one process only", folder, error.strerror)
+        file.truncate(0)
+        file.write(f"process {os.getpid()} on {socket.gethostname()}\n")
+        file.flush()
+        try:
+            yield
+        finally:
+            path.unlink(missing_ok=True)
