@@ -25,7 +25,7 @@ RECORDS = {
     "report": "report.json",
 }
 STEP = 10**6
-"""Nanoseconds between a result and what it was made of: of two files of one time Snakemake takes the input for newer."""
+"""Nanoseconds from an input to its result; Snakemake takes an input of the same time for newer."""
 
 
 def adopt(results: Path, study: Config, memory: Path) -> None:

@@ -5,7 +5,7 @@ import logging
 import os
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from m3hl.errors import UserError
@@ -33,9 +33,10 @@ def alone(folder: Path) -> Iterator[None]:
         except OSError as error:
             # Not every network's file system can.
             log.warning("warning: %s: cannot be locked (%s); start one process only", folder, error.strerror)
-        file.truncate(0)
-        file.write(f"process {os.getpid()} on {socket.gethostname()}\n")
-        file.flush()
+        # Who holds it is only for the message above.
+        with suppress(OSError):
+            os.ftruncate(file.fileno(), 0)
+            os.write(file.fileno(), f"process {os.getpid()} on {socket.gethostname()}\n".encode())
         try:
             yield
         finally:

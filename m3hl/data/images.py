@@ -107,6 +107,9 @@ def write_image(path: Path, image: sitk.Image) -> None:
         named = part.with_name(part.name + suffix)
         try:
             sitk.WriteImage(image, str(named), useCompression=True)
+            # On a full disk ITK writes a part of a NIfTI file and says nothing.
+            if not same_voxels(sitk.ReadImage(str(named)), image):
+                raise UserError(f"{path}: cannot write all of this image; check space")
             named.replace(part)
         except RuntimeError as error:
             raise UserError(
@@ -114,6 +117,11 @@ def write_image(path: Path, image: sitk.Image) -> None:
             ) from error
         finally:
             named.unlink(missing_ok=True)
+
+
+def same_voxels(one: sitk.Image, other: sitk.Image) -> bool:
+    """Return whether two images hold the same values."""
+    return np.array_equal(sitk.GetArrayViewFromImage(one), sitk.GetArrayViewFromImage(other))
 
 
 def reason(error: RuntimeError) -> str:
