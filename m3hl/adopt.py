@@ -24,8 +24,15 @@ RECORDS = {
     "evaluate": "runs/*/*/*/*/evaluation.json",
     "report": "report.json",
 }
-STEP = 10**6
-"""Nanoseconds from an input to its result; Snakemake takes an input of the same time for newer."""
+BENCHMARKS = {
+    "download": "../benchmarks/data/{}.download.tsv",
+    "preprocess": "../benchmarks/data/{}.preprocess.tsv",
+    "train": "logs/train.tsv",
+    "evaluate": "logs/evaluate.tsv",
+    "report": "benchmarks/report.tsv",
+}
+"""From a record to Snakemake's own measurement of the stage, which counts as a result of it."""
+MILLISECOND = 10**6
 
 
 def adopt(results: Path, study: Config, memory: Path) -> None:
@@ -43,7 +50,8 @@ def adopt(results: Path, study: Config, memory: Path) -> None:
                 # A damaged record says nothing, nor do files that belong to somebody else.
                 with suppress(UserError, OSError, KeyError, TypeError, AttributeError):
                     seal = read_json(record, "record")["seal"]
-                    set_times(record, seal, same_work(stage, record.relative_to(results), seal, study))
+                    benchmark = record.parent / BENCHMARKS[stage].format(record.with_suffix("").stem)
+                    set_times(record, benchmark, seal, same_work(stage, record.relative_to(results), seal, study))
 
 
 def remembered(memory: Path) -> set[str]:
@@ -79,20 +87,20 @@ def subject(record: Path) -> tuple[str, str | None]:
     return record.parts[1], record.parts[2]
 
 
-def set_times(record: Path, seal: dict[str, Any], same: bool) -> None:
-    """Make what a record is about newer than its inputs where it is still what would be made, else older."""
+def set_times(record: Path, benchmark: Path, seal: dict[str, Any], same: bool) -> None:
+    """Make what a record is about as new as its inputs where it is still what would be made, else older."""
     inputs, outputs = (
         {record.parent / name: digest for name, digest in seal[key].items()} for key in ("inputs", "outputs")
     )
-    made, used = [record, *outputs], [changed_at(path) for path in inputs]
+    made, used = [record, *outputs, *[benchmark] * benchmark.is_file()], [changed_at(path) for path in inputs]
     if not used:
         return
     if not same:
         for path in made:
-            move(path, min(changed_at(path), min(used) - STEP))
-    elif min(map(changed_at, made)) <= max(used) and unchanged(inputs | outputs):
+            move(path, min(changed_at(path), min(used) - MILLISECOND))
+    elif min(map(changed_at, made)) < max(used) and unchanged(inputs | outputs):
         for path in made:
-            move(path, max(changed_at(path), max(used) + STEP))
+            move(path, max(changed_at(path), max(used)))
 
 
 def changed_at(path: Path) -> int:

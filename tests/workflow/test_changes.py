@@ -8,6 +8,7 @@ import sys
 from collections import Counter
 
 import pytest
+import SimpleITK as sitk
 
 pytestmark = pytest.mark.slow
 EDIT = "\nEDITED = 1\n"
@@ -169,3 +170,39 @@ def test_metrics_that_were_edited_are_made_again_and_fit(edit, explain, copied):
     )
     assert checked.returncode == 0, checked.stdout
     assert len(checked.stdout.splitlines()) == 1
+
+
+@pytest.fixture
+def own(study, finished, workspace):
+    """Return a study of own scans beside a phantom, and one of the scans; its data are preprocessed."""
+    scans = workspace.folder / "scans"
+    raw = finished.results / "data" / "hearts"
+    rows = ["case,image,label,split"]
+    for number, image in enumerate(sorted(raw.rglob("*_frame0[1-9].nii.gz"))):
+        scans.mkdir(exist_ok=True)
+        shutil.copyfile(image, scans / f"{number}.nii.gz")
+        shutil.copyfile(image.with_name(image.name.replace(".nii", "_gt.nii")), scans / f"{number}_gt.nii.gz")
+        split = "test" if number == 0 else "val" if number == 1 else "train"
+        rows.append(f"{number},scans/{number}.nii.gz,scans/{number}_gt.nii.gz,{split}")
+    (workspace.folder / "cases.csv").write_text("\n".join(rows))
+    study["datasets"]["mine"] = study["datasets"]["hearts"] | {
+        "kind": "custom",
+        "source": "folder",
+        "path": "cases.csv",
+        "dimensions": 2,
+        "classes": ["RV", "Myo", "LV"],
+    }
+    del study["datasets"]["mine"]["phantom"]
+    study["experiments"] = [{"dataset": ["mine", "hearts"], "method": ["m3hl"], "labeled": [1], "seed": [1]}]
+    done = workspace.snakemake("--until", "preprocess", study=study)
+    assert done.returncode == 0, done.stdout
+    return study, scans / "2.nii.gz"
+
+
+def test_a_scan_that_changed_runs_its_own_data_set_again(own, workspace):
+    study, scan = own
+    scan.touch()
+    assert workspace.planned("--until", "preprocess", study=study) == {}
+    sitk.WriteImage(sitk.ReadImage(str(scan)) + 1, str(scan))
+    assert workspace.planned("--until", "preprocess", study=study) == {"download": 1, "preprocess": 1}
+    assert set(workspace.planned(study=study)) == {"download", "preprocess", "train", "evaluate", "report"}
