@@ -146,7 +146,7 @@ def test_results_of_other_source_than_this_are_made_again(elsewhere, edit, name,
 def test_a_copied_result_that_was_edited_is_made_again(elsewhere):
     with next(elsewhere.results.rglob("best.pt")).open("ab") as file:
         file.write(b"x")
-    assert elsewhere.planned() == {"evaluate": 1, "report": 1}
+    assert elsewhere.planned() == {"train": 1, "evaluate": 1, "report": 1}
 
 
 def test_a_key_that_differs_from_the_copied_results_is_noticed(elsewhere, study):
