@@ -1,26 +1,31 @@
-"""Results from elsewhere count as made, where their records say that they are what would be made here.
+"""Results count as made where their records vouch for them, whatever their files' times are.
 
-Snakemake remembers what it has made by path. Results that were copied or renamed it judges by their files' times
-alone, which a copy may have lost. So these times are set from the records: not older than what a result was made
-of where all of it is unchanged, older where source or configuration are others now.
+Snakemake takes a result for outdated when an input is newer, also when it is only touched or copied; and of
+results that were copied or renamed it remembers neither source nor configuration. So before it looks, times are
+set: a result is made as new as its inputs where all digests fit, and, if Snakemake does not remember it, older
+than these where other source or configuration than now has made it.
 """
 
 import os
 from base64 import urlsafe_b64decode
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from m3hl.config.experiment import Config, parse_config
 from m3hl.config.stages import excerpt, modules
+from m3hl.data.inventory import load_inventory
+from m3hl.data.sources import own_files
 from m3hl.errors import UserError
 from m3hl.files import read_json, sha256_file
 from m3hl.fingerprint import sources
+from m3hl.records import RUN_RECORD, lies_right
 
 RECORDS = {
     "download": "data/*.json.provenance",
     "preprocess": "data/*.h5.provenance",
-    "train": "runs/*/*/*/*/run.json",
+    "train": f"runs/*/*/*/*/{RUN_RECORD}",
     "evaluate": "runs/*/*/*/*/evaluation.json",
     "report": "report.json",
 }
@@ -35,23 +40,78 @@ BENCHMARKS = {
 MILLISECOND = 10**6
 
 
-def adopt(results: Path, study: Config, memory: Path) -> None:
-    """Set the times of a study's results that Snakemake does not remember.
+class Adoption:
+    """A study's results, as they lie in a folder.
 
     Args:
         results: results/<name>.
         study: what would be made.
         memory: Snakemake's folder of metadata.
     """
-    known = remembered(memory)
-    for stage, pattern in RECORDS.items():
-        for record in sorted(results.glob(pattern)):
-            if record.as_posix() not in known:
+
+    def __init__(self, results: Path, study: Config, memory: Path) -> None:
+        self.results, self.study = results, study
+        self._known = remembered(memory)
+        self._digest = cache(sha256_file)
+        self._sources = cache(lambda *of: sources(modules(study, *of)))
+
+    def set_times(self) -> None:
+        """Set the times of all results, stage by stage."""
+        for stage, pattern in RECORDS.items():
+            for record in sorted(self.results.glob(pattern)):
                 # A damaged record says nothing, nor do files that belong to somebody else.
-                with suppress(UserError, OSError, KeyError, TypeError, AttributeError):
-                    seal = read_json(record, "record")["seal"]
-                    benchmark = record.parent / BENCHMARKS[stage].format(record.with_suffix("").stem)
-                    set_times(record, benchmark, seal, same_work(stage, record.relative_to(results), seal, study))
+                with suppress(UserError, OSError, KeyError, TypeError, AttributeError, ValueError):
+                    self._look_at(stage, record)
+
+    def _look_at(self, stage: str, record: Path) -> None:
+        values = read_json(record, "record")
+        inputs, outputs = (self._files(record, values["seal"][key]) for key in ("inputs", "outputs"))
+        if stage == "download":
+            inputs = self._own_files(record)
+        benchmark = record.parent / BENCHMARKS[stage].format(record.with_suffix("").stem)
+        made = [record, *outputs, *[benchmark] * benchmark.is_file()]
+        used = [changed_at(path) for path in inputs]
+        if record.as_posix() not in self._known and not self._same_work(stage, record, values):
+            for path in made:
+                move(path, min([changed_at(path), *(time - MILLISECOND for time in used)]))
+            if not used:
+                # Nothing could be newer: Snakemake makes again what lacks a file.
+                record.replace(record.with_name(f"{record.name}.outdated"))
+        elif used and min(map(changed_at, made)) < max(used) and self._unchanged(inputs | outputs):
+            for path in made:
+                move(path, max(changed_at(path), max(used)))
+
+    def _files(self, record: Path, digests: dict[str, str]) -> dict[Path, str]:
+        """Return the digests by path; what does not lie in the results is no business of theirs."""
+        paths = {Path(os.path.normpath(record.parent / name)): digest for name, digest in digests.items()}
+        return {path: digest for path, digest in paths.items() if path.is_relative_to(self.results)}
+
+    def _own_files(self, record: Path) -> dict[Path, str]:
+        """Return the digests of the scans of a user's own that a list holds."""
+        listed = load_inventory(record.with_suffix(""))
+        own = {path.resolve() for path in own_files(self.study.dataset(subject(record, self.results)[0]))}
+        files = {listed.folder / file.path: file.sha256 for file in listed.files}
+        return {path: digest for path, digest in files.items() if path.resolve() in own}
+
+    def _same_work(self, stage: str, record: Path, values: dict[str, Any]) -> bool:
+        """Return whether a stage would read the same configuration and run the same source now."""
+        seal = values["seal"]
+        # The name says only where results lie.
+        before = parse_config(seal["config"] | {"name": self.study.name})
+        if stage == "report":
+            dataset = method = None
+            same = before == self.study
+        else:
+            dataset, method = subject(record, self.results)
+            same = excerpt(before, stage, dataset, method) == excerpt(self.study, stage, dataset, method)
+        if stage in ("train", "evaluate"):
+            run = read_json(record.with_name(RUN_RECORD), "record")
+            same = same and lies_right(record.relative_to(self.results), run)
+        now = self._sources(stage, dataset, method)
+        return same and all(seal["sources"].get(name) == digest for name, digest in now.items())
+
+    def _unchanged(self, digests: dict[Path, str]) -> bool:
+        return all(self._digest(path) == digest for path, digest in digests.items())
 
 
 def remembered(memory: Path) -> set[str]:
@@ -66,41 +126,10 @@ def remembered(memory: Path) -> set[str]:
     return names
 
 
-def same_work(stage: str, record: Path, seal: dict[str, Any], study: Config) -> bool:
-    """Return whether a stage would read the same configuration and run the same source now."""
-    # The name says only where results lie.
-    before = parse_config(seal["config"] | {"name": study.name})
-    if stage == "report":
-        dataset = method = None
-        same = before == study
-    else:
-        dataset, method = subject(record)
-        same = excerpt(before, stage, dataset, method) == excerpt(study, stage, dataset, method)
-    now = sources(modules(study, stage, dataset, method))
-    return same and all(seal["sources"].get(name) == digest for name, digest in now.items())
-
-
-def subject(record: Path) -> tuple[str, str | None]:
+def subject(record: Path, results: Path) -> tuple[str, str | None]:
     """Return the data set and the method that a record is about, from its place in the results."""
-    if record.parts[0] == "data":
-        return record.with_suffix("").stem, None
-    return record.parts[1], record.parts[2]
-
-
-def set_times(record: Path, benchmark: Path, seal: dict[str, Any], same: bool) -> None:
-    """Make what a record is about as new as its inputs where it is still what would be made, else older."""
-    inputs, outputs = (
-        {record.parent / name: digest for name, digest in seal[key].items()} for key in ("inputs", "outputs")
-    )
-    made, used = [record, *outputs, *[benchmark] * benchmark.is_file()], [changed_at(path) for path in inputs]
-    if not used:
-        return
-    if not same:
-        for path in made:
-            move(path, min(changed_at(path), min(used) - MILLISECOND))
-    elif min(map(changed_at, made)) < max(used) and unchanged(inputs | outputs):
-        for path in made:
-            move(path, max(changed_at(path), max(used)))
+    parts = record.relative_to(results).parts
+    return (record.with_suffix("").stem, None) if parts[0] == "data" else (parts[1], parts[2])
 
 
 def changed_at(path: Path) -> int:
@@ -111,8 +140,3 @@ def changed_at(path: Path) -> int:
 def move(path: Path, time: int) -> None:
     """Set when a file was changed last, in nanoseconds."""
     os.utime(path, ns=(time, time))
-
-
-def unchanged(digests: dict[Path, str]) -> bool:
-    """Return whether files have these digests."""
-    return all(sha256_file(path) == digest for path, digest in digests.items())

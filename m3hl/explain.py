@@ -15,8 +15,8 @@ from m3hl.errors import UserError
 from m3hl.files import read_json
 from m3hl.fingerprint import sources
 
-JOB = re.compile(r"^(?:local)?rule (\w+):\n((?: {4}.*\n)+)(?:Shell command: (.*))?", re.MULTILINE)
-FIELD = re.compile(r"^ {4}([\w ]+): (.*)$", re.MULTILINE)
+JOB = re.compile(r"^ *(?:local)?rule (\w+):\n((?: {4,}.*\n)+)(?: *Shell command: (.*))?", re.MULTILINE)
+FIELD = re.compile(r"^ {4,}(\w[\w ]*): (.*)$", re.MULTILINE)
 RECORDS = (".provenance", "run.json", "evaluation.json", "report.json")
 
 
@@ -99,7 +99,8 @@ def changes(job: Job) -> list[str]:
     record = next((Path(path) for path in job.outputs if path.endswith(RECORDS)), None)
     if record is None or not record.is_file():
         return ["source or configuration changed"]
-    before = read_json(record, "record").get("seal", {})
+    values = read_json(record, "record")
+    before = values.get("seal", {}) if isinstance(values, dict) else {}
     words = shlex.split(job.command)
     config = load_config(words[words.index("--config") + 1])
     used = modules(config, job.rule, job.wildcards.get("dataset"), job.wildcards.get("method"))

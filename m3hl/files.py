@@ -49,7 +49,8 @@ def remove_leftovers(path: Path) -> None:
     for part in path.parent.glob(f"{glob.escape(start)}*.part*"):
         pid = part.name.removeprefix(start).partition(".")[0]
         if pid.isdecimal() and not is_running(int(pid)):
-            part.unlink(missing_ok=True)
+            with suppress(OSError):
+                part.unlink(missing_ok=True)
 
 
 def is_running(pid: int) -> bool:
@@ -58,7 +59,7 @@ def is_running(pid: int) -> bool:
         os.kill(pid, 0)
     except ProcessLookupError:
         return False
-    except OSError:  # somebody else's
+    except (OSError, OverflowError):  # somebody else's, or no process's number at all
         return True
     return True
 

@@ -7,6 +7,7 @@ import socket
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TextIO
 
 from m3hl.errors import UserError
 from m3hl.files import make_folder
@@ -23,9 +24,12 @@ def alone(folder: Path) -> Iterator[None]:
     """
     make_folder(folder)
     path = folder / "lock"
-    with path.open("a+", encoding="utf-8") as file:
+    with opened(path) as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if not (path.exists() and os.path.samestat(os.fstat(file.fileno()), path.stat())):
+                # Whoever held it has ended in this moment, and has taken the file away.
+                raise BlockingIOError
         except BlockingIOError:
             file.seek(0)
             who = file.read(200).strip() or "another process"
@@ -41,3 +45,11 @@ def alone(folder: Path) -> Iterator[None]:
             yield
         finally:
             path.unlink(missing_ok=True)
+
+
+def opened(path: Path) -> TextIO:
+    """Return a file that is read and added to; raises `UserError` where that is not allowed."""
+    try:
+        return path.open("a+", encoding="utf-8")
+    except OSError as error:
+        raise UserError(f"{path}: cannot write this file ({error.strerror}); delete it, check space") from error

@@ -11,32 +11,38 @@ from m3hl.files import sha256_file
 from m3hl.fingerprint import sources
 
 
-def seal(
-    record: Path,
-    config: Config,
-    stage: str,
-    dataset: str | None = None,
-    method: str | None = None,
-    *,
-    inputs: Iterable[Path],
-    outputs: Iterable[Path],
-) -> dict[str, Any]:
-    """Return what a stage has read and made; call it when all of it is written.
+class Seal:
+    """What a stage reads, noted when it begins: both source and inputs may change while it works.
 
     Args:
         record: the file that the seal goes to; paths are relative to its folder, so that results can be copied.
         config: the study, or what the stage reads of it.
         stage: "download", "preprocess", "train", "evaluate" or "report".
-        dataset, method: what the stage was for (None: all).
-        inputs, outputs: files.
+        dataset, method: what the stage is for (None: all).
+        inputs: files.
     """
-    return {
-        "stage": stage,
-        "config": config.model_dump(mode="json", exclude_defaults=True),
-        "sources": sources(modules(config, stage, dataset, method)),
-        "inputs": digests(inputs, record.parent),
-        "outputs": digests(outputs, record.parent),
-    }
+
+    def __init__(
+        self,
+        record: Path,
+        config: Config,
+        stage: str,
+        dataset: str | None = None,
+        method: str | None = None,
+        *,
+        inputs: Iterable[Path] = (),
+    ) -> None:
+        self._folder = record.parent
+        self._noted = {
+            "stage": stage,
+            "config": config.model_dump(mode="json", exclude_defaults=True),
+            "sources": sources(modules(config, stage, dataset, method)),
+            "inputs": digests(inputs, self._folder),
+        }
+
+    def record(self, outputs: Iterable[Path]) -> dict[str, Any]:
+        """Return the seal, with the digests of what the stage has written."""
+        return self._noted | {"outputs": digests(outputs, self._folder)}
 
 
 def beside(result: Path) -> Path:
@@ -45,5 +51,5 @@ def beside(result: Path) -> Path:
 
 
 def digests(files: Iterable[Path], folder: Path) -> dict[str, str]:
-    """Return the SHA-256 of each file, by its path relative to a folder."""
-    return {Path(os.path.relpath(file, folder)).as_posix(): sha256_file(file) for file in files}
+    """Return the SHA-256 of each file that is there, by its path relative to a folder."""
+    return {Path(os.path.relpath(file, folder)).as_posix(): sha256_file(file) for file in files if file.is_file()}

@@ -12,9 +12,10 @@ from m3hl.data.store import Store
 from m3hl.errors import UserError
 from m3hl.files import read_json, sha256_file
 from m3hl.fingerprint import ROOT, file_digest
+from m3hl.records import RUN_RECORD, lies_right
 
 RUN = "runs/*/*/*/*/"
-RECORDS = ("data/*.provenance", f"{RUN}run.json", f"{RUN}*evaluation.json", "report.json")
+RECORDS = ("data/*.provenance", f"{RUN}{RUN_RECORD}", f"{RUN}*evaluation.json", "report.json")
 RESULTS = ("data/*.h5", f"{RUN}*.pt", f"{RUN}*.csv", f"{RUN}*.h5", "report.html", "table1.csv")
 
 
@@ -39,11 +40,12 @@ class Chain:
     Attributes:
         folder: results/<name>.
         files: how many files have been compared with a digest.
+        absent: how many raw files are not on this machine.
         edited: source files that have changed since a stage ran, by stage; the chain holds nevertheless.
     """
 
     def __init__(self, folder: Path) -> None:
-        self.folder, self.files = folder, 0
+        self.folder, self.files, self.absent = folder, 0, 0
         self.edited: dict[str, set[str]] = {}
         self._vouched: set[str] = set()
         self._digest = cache(self._read)
@@ -76,7 +78,9 @@ class Chain:
             return
         verifier = Verifier(inventory, inventory.folder)
         for file in (inventory.folder / record.path for record in inventory.files):
-            if file.is_file():
+            if not file.is_file():
+                self.absent += 1
+            else:
                 self.files += 1
                 try:
                     verifier.verify([file])
@@ -85,13 +89,16 @@ class Chain:
 
     def _record(self, path: Path) -> Iterator[str]:
         try:
-            seal = Sealed.model_validate(read_json(path, "record")).seal
+            values = read_json(path, "record")
+            seal = Sealed.model_validate(values).seal
         except UserError as error:
             yield str(error)
             return
         except ValidationError:
             yield f"{self._name(path)}: this record has no seal: it is damaged, or of an earlier version"
             return
+        if path.name == RUN_RECORD and not lies_right(path.relative_to(self.folder), values):
+            yield f"{self._name(path)}: this record is of another run than the one whose place it takes"
         changed = {name for name, digest in seal.sources.items() if digest != current(name)}
         if changed:
             self.edited.setdefault(seal.stage, set()).update(changed)
@@ -122,12 +129,15 @@ class Chain:
     def _read(self, file: Path) -> str | None:
         self.files += 1
         try:
-            return sha256_file(file)
-        except OSError:
+            return sha256_file(file) if file.is_file() else None
+        except (OSError, ValueError):
             return None
 
 
 def current(name: str) -> str | None:
     """Return the digest of a source file as it is now, None where it is gone."""
-    path = ROOT / name
-    return file_digest(path) if path.is_file() else None
+    try:
+        path = ROOT / name
+        return file_digest(path) if path.resolve().is_relative_to(ROOT) and path.is_file() else None
+    except ValueError:
+        return None

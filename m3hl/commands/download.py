@@ -9,7 +9,7 @@ from m3hl.config.experiment import load_config
 from m3hl.data.sources import obtain
 from m3hl.files import write_json
 from m3hl.provenance import Stopwatch
-from m3hl.seal import beside, seal
+from m3hl.seal import Seal, beside
 
 
 @click.command(context_settings={"show_default": True})
@@ -24,12 +24,7 @@ def command(config: str, dataset: str, out: Path) -> None:
     is written beside it (.provenance, JSON).
     """
     study, stopwatch = load_config(config), Stopwatch()
-    obtain(study.dataset(dataset), dataset, out).save(out)
     record = beside(out)
-    write_json(
-        record,
-        {
-            "provenance": stopwatch.record(),
-            "seal": seal(record, study, "download", dataset, inputs=[], outputs=[out]),
-        },
-    )
+    seal = Seal(record, study, "download", dataset)
+    obtain(study.dataset(dataset), dataset, out).save(out)
+    write_json(record, {"provenance": stopwatch.record(), "seal": seal.record([out])})

@@ -8,7 +8,7 @@ from m3hl import options
 from m3hl.config.experiment import load_config
 from m3hl.files import sha256_file, write_json, write_text
 from m3hl.provenance import Stopwatch
-from m3hl.seal import seal
+from m3hl.seal import Seal
 
 
 @click.command(context_settings={"show_default": True})
@@ -54,6 +54,12 @@ def command(
     from m3hl.training.weights import Weights
 
     stopwatch, where, description = Stopwatch(), choose_device(device or study.device, threads), describe(study)
+    prefix = "" if split == "test" else f"{split}-"
+    record, predictions, metrics = (
+        run / f"{prefix}{name}" for name in ("evaluation.json", "predictions.h5", "metrics.csv")
+    )
+    read = [store, run / "best.pt"]
+    seal = Seal(record, whole, "evaluate", dataset, inputs=read)
     weights = Weights.load(run / "best.pt")
     stride = study.evaluation.stride or description.stride
     with Store(store) as data:
@@ -67,10 +73,6 @@ def command(
 
     if nifti:
         save_nifti(nifti, results)
-    prefix = "" if split == "test" else f"{split}-"
-    record, predictions, metrics = (
-        run / f"{prefix}{name}" for name in ("evaluation.json", "predictions.h5", "metrics.csv")
-    )
     save_predictions(predictions, results)
     rows = [row for result in results for row in result.rows]
     write_text(metrics, pd.DataFrame(rows)[list(COLUMNS)].to_csv(index=False))
@@ -89,13 +91,6 @@ def command(
                 store_sha256=sha256_file(store),
                 weights_sha256=sha256_file(run / "best.pt"),
             ),
-            "seal": seal(
-                record,
-                whole,
-                "evaluate",
-                dataset,
-                inputs=[store, run / "best.pt"],
-                outputs=[metrics, predictions],
-            ),
+            "seal": seal.record([metrics, predictions]),
         },
     )

@@ -10,7 +10,7 @@ from m3hl.data.inventory import load_inventory
 from m3hl.data.preprocess import preprocess
 from m3hl.files import write_json
 from m3hl.provenance import Stopwatch
-from m3hl.seal import beside, seal
+from m3hl.seal import Seal, beside
 
 
 @click.command(context_settings={"show_default": True})
@@ -26,12 +26,7 @@ def command(config: str, dataset: str, files: Path, out: Path) -> None:
     written beside it (.provenance, JSON): the same files give the same store, whoever makes it.
     """
     study, stopwatch = load_config(config), Stopwatch()
-    preprocess(study.dataset(dataset), load_inventory(files), out)
     record = beside(out)
-    write_json(
-        record,
-        {
-            "provenance": stopwatch.record(),
-            "seal": seal(record, study, "preprocess", dataset, inputs=[files], outputs=[out]),
-        },
-    )
+    seal = Seal(record, study, "preprocess", dataset, inputs=[files])
+    preprocess(study.dataset(dataset), load_inventory(files), out)
+    write_json(record, {"provenance": stopwatch.record(), "seal": seal.record([out])})

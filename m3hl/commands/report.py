@@ -7,7 +7,7 @@ import click
 from m3hl import options
 from m3hl.config.experiment import load_config
 from m3hl.provenance import Stopwatch
-from m3hl.seal import seal
+from m3hl.seal import Seal
 
 READ = ("run.json", "history.csv", "metrics.csv", "predictions.h5", "evaluation.json")
 
@@ -29,16 +29,12 @@ def command(config: str, results: Path, out: Path | None) -> None:
     from m3hl.reporting.tables import table1_csv
 
     page = out or results / "report.html"
+    table, record = page.with_name("table1.csv"), page.with_suffix(".json")
+    runs = list(study_config.runs())
+    stores = [results / "data" / f"{name}.h5" for name in sorted({run.dataset for run in runs})]
+    read = [*stores, *(results / run.path / name for run in runs for name in READ)]
+    seal = Seal(record, study_config, "report", inputs=read)
     study = load_study(study_config, results)
-    table, record = page.with_name("table1.csv"), page.with_name("report.json")
     write_text(table, table1_csv(study))
     write_text(page, render(study))
-    stores = sorted(results.glob("data/*.h5"))
-    read = [*stores, *(path for r in study.results for path in map(r.folder.joinpath, READ) if path.is_file())]
-    write_json(
-        record,
-        {
-            "provenance": stopwatch.record(),
-            "seal": seal(record, study_config, "report", inputs=read, outputs=[page, table]),
-        },
-    )
+    write_json(record, {"provenance": stopwatch.record(), "seal": seal.record([page, table])})

@@ -12,7 +12,7 @@ from m3hl.config.stages import code
 from m3hl.files import make_folder, sha256_file, write_json
 from m3hl.lock import alone
 from m3hl.provenance import Stopwatch
-from m3hl.seal import seal
+from m3hl.seal import Seal
 
 
 @click.command(context_settings={"show_default": True})
@@ -85,6 +85,7 @@ def command(
     stopwatch, where = Stopwatch(), choose_device(device or study.dataset(dataset).device, threads)
     execution = Execution(where, precision, compilation, None if image_memory is None else image_memory * 2**20)
     work_folder = work or out / "work"
+    seal = Seal(out / "run.json", study, "train", dataset, method, inputs=[store])
     with Store(store) as data, started_team(where) as team, ExitStack() as stack:
         if team.rank == 0:
             stack.enter_context(alone(work_folder))
@@ -107,9 +108,8 @@ def command(
         for name, chosen in (("best.pt", selection), ("last.pt", last)):
             Weights.build(settings, study.dataset(dataset), chosen.weights, chosen.summary()).save(out / name)
         training.history.write(out / "history.csv")
-        record, outputs = out / "run.json", [out / name for name in ("best.pt", "last.pt", "history.csv")]
         write_json(
-            record,
+            out / "run.json",
             {
                 "experiment": study.name,
                 **run._asdict(),
@@ -122,7 +122,7 @@ def command(
                 "provenance": stopwatch.record(
                     **describe_device(where), **execution.chosen(), store_sha256=sha256_file(store)
                 ),
-                "seal": seal(record, study, "train", dataset, method, inputs=[store], outputs=outputs),
+                "seal": seal.record(out / name for name in ("best.pt", "last.pt", "history.csv")),
             },
         )
         # Elsewhere whoever called decides when the training is surely over.

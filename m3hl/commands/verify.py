@@ -21,6 +21,8 @@ def command(results: Path) -> None:
     for problem in chain.problems():
         click.echo(problem)
         count += 1
+    if chain.absent:
+        click.echo(f"note: {chain.absent} raw files are not on this machine and were not compared")
     for stage, names in chain.edited.items():
         click.echo(f"note: {stage} would run other source now: {', '.join(sorted(names))}")
     if count:

@@ -45,11 +45,12 @@ def modules(config: Config, stage: str, dataset: str | None = None, method: str 
     used = [config.dataset(dataset)] if dataset else list(config.datasets.values())
     found = [f"m3hl.commands.{stage}"]
     for one in used:
+        dimensions = describe(one).dimensions
         found.append(f"{datasets.__name__}.{one.kind}")
         if stage == "download" and one.source == "phantom":
             found.append(f"m3hl.data.phantom.{one.kind}")
         if stage in ("train", "evaluate"):
-            found.append("m3hl.nets.unet" if describe(one).dimensions == 2 else "m3hl.nets.vnet")
+            found.append("m3hl.nets.unet" if dimensions == 2 else "m3hl.nets.vnet")
     for name in read_methods(config, stage, method):
         found.append(f"{methods.__name__}.{name}")
         if stage == "train":

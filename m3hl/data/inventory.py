@@ -41,8 +41,9 @@ class Inventory(BaseModel):
     files: list[FileRecord]
 
     def save(self, path: Path) -> None:
-        """Write the inventory as JSON."""
-        write_json(path, self.model_dump(mode="json"))
+        """Write the inventory as JSON; phantoms lie beside it and move with it."""
+        folder = relative(self.folder, path.parent) if self.source == "phantom" else self.folder
+        write_json(path, self.model_dump(mode="json") | {"folder": str(folder)})
 
     def digest(self) -> str:
         """Return one digest of all files: names, sizes and contents, not where they lie."""
@@ -53,9 +54,12 @@ def load_inventory(path: Path) -> Inventory:
     """Return the inventory in a JSON file; raises `UserError` when it is missing or something else."""
     values = read_json(path, "list of files")
     try:
-        return Inventory.model_validate(values)
+        inventory = Inventory.model_validate(values)
     except ValidationError as error:
         raise UserError(f"{path}: this is no list of files of m3hl download; make it again") from error
+    if inventory.source == "phantom":
+        inventory.folder = path.parent / inventory.folder
+    return inventory
 
 
 def record_files(folder: Path, paths: Iterable[Path], label: str) -> list[FileRecord]:

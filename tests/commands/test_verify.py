@@ -1,6 +1,7 @@
 """The chain of results: a whole one fits, and each way of breaking a link is named."""
 
 import json
+import shutil
 
 import h5py
 import pytest
@@ -72,10 +73,10 @@ def test_a_whole_chain_fits(verify, made):
     [
         ("data/d.json", ["has changed since download", "is another now than the one used by preprocess"]),
         (f"{RUN}/last.pt", ["has changed since train"]),
-        (f"{RUN}/history.csv", ["has changed since train"]),
+        (f"{RUN}/history.csv", ["has changed since train", "is another now than the one used by report"]),
         (f"{RUN}/best.pt", ["has changed since train", "is another now than the one used by evaluate"]),
-        (f"{RUN}/metrics.csv", ["has changed since evaluate"]),
-        (f"{RUN}/predictions.h5", ["has changed since evaluate"]),
+        (f"{RUN}/metrics.csv", ["has changed since evaluate", "is another now than the one used by report"]),
+        (f"{RUN}/predictions.h5", ["has changed since evaluate", "is another now than the one used by report"]),
         (f"{RUN}/run.json", ["is another now than the one used by report"]),
         ("report.html", ["has changed since report"]),
         ("table1.csv", ["has changed since report"]),
@@ -151,3 +152,27 @@ def test_an_empty_folder_is_a_mistake(mistake, tmp_path):
 def test_the_records_name_stages_of_the_command_line(made):
     records = [*made.results.glob("data/*.provenance"), made.run / "run.json", made.results / "report.json"]
     assert {json.loads(path.read_text())["seal"]["stage"] for path in records} <= set(STAGES)
+
+
+def test_a_run_in_the_place_of_another_is_named(verify, made):
+    other = made.run.with_name("seed-2")
+    shutil.copytree(made.run, other)
+    try:
+        code, lines, _ = verify()
+    finally:
+        shutil.rmtree(other)
+    assert code == 1
+    assert lines == [
+        f"{RUN[:-1]}2/run.json: this record is of another run than the one whose place it takes",
+    ]
+
+
+def test_raw_files_of_another_machine_are_counted(verify, made):
+    moved = made.raw.rename(made.raw.with_name("moved"))
+    try:
+        code, lines, _ = verify()
+    finally:
+        moved.rename(made.raw)
+    assert code == 0
+    number = len(json.loads(made.files.read_text())["files"])
+    assert lines[0] == f"note: {number} raw files are not on this machine and were not compared"

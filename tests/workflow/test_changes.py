@@ -97,8 +97,7 @@ def test_files_that_are_only_touched_run_nothing(explain, copied):
 
 def test_a_touched_store_of_any_size_runs_nothing(copied):
     (copied.results / "data" / "hearts.h5").touch()
-    assert copied.planned("--max-checksum-file-size", "1") != {}
-    assert copied.planned() == {}
+    assert copied.planned("--max-checksum-file-size", "1") == {}
 
 
 def test_the_key_that_changed_is_the_reason(explain, study):
@@ -154,6 +153,19 @@ def test_a_key_that_differs_from_the_copied_results_is_noticed(elsewhere, study)
     assert elsewhere.planned(study=study) == {"train": 2, "evaluate": 2, "report": 1}
 
 
+def test_phantoms_that_differ_from_the_copied_ones_are_made_again(elsewhere, study):
+    study["datasets"]["hearts"]["phantom"]["seed"] = 1
+    expected = {"download": 1, "preprocess": 1, "train": 2, "evaluate": 2, "report": 1}
+    assert elsewhere.planned(study=study) == expected
+
+
+def test_a_run_copied_to_the_place_of_another_is_made_again(elsewhere, study):
+    run = elsewhere.results / "runs" / "hearts" / "m3hl" / "labeled-1" / "seed-1"
+    shutil.copytree(run, run.with_name("seed-2"))
+    study["experiments"].append({"dataset": ["hearts"], "method": ["m3hl"], "labeled": [1], "seed": [2]})
+    assert elsewhere.planned(study=study) == {"train": 1, "evaluate": 1, "report": 1}
+
+
 def test_metrics_that_were_edited_are_made_again_and_fit(edit, explain, copied):
     edit("evaluation/metrics.py")
     done = copied.snakemake()
@@ -202,7 +214,7 @@ def own(study, finished, workspace):
 def test_a_scan_that_changed_runs_its_own_data_set_again(own, workspace):
     study, scan = own
     scan.touch()
-    assert workspace.planned("--until", "preprocess", study=study) == {}
+    assert workspace.planned("--until", "preprocess", "--max-checksum-file-size", "1", study=study) == {}
     sitk.WriteImage(sitk.ReadImage(str(scan)) + 1, str(scan))
     assert workspace.planned("--until", "preprocess", study=study) == {"download": 1, "preprocess": 1}
     assert set(workspace.planned(study=study)) == {"download", "preprocess", "train", "evaluate", "report"}

@@ -88,3 +88,14 @@ def test_every_configuration_of_the_project_can_be_planned(tmp_path, name):
     )
     assert done.returncode == 0, done.stderr
     assert "report" in done.stdout + done.stderr
+
+
+def test_a_key_that_stands_there_twice(workspace, study):
+    command = workspace.command(study, "--dry-run")
+    with (workspace.folder / "study.yaml").open("a") as file:
+        file.write("name: other\n")
+    done = subprocess.run(
+        command, cwd=workspace.folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
+    )
+    assert done.returncode == 1
+    assert "study.yaml: this is not valid YAML (the key name stands there twice)" in done.stdout

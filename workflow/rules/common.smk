@@ -28,12 +28,13 @@ os.environ.update(
     ),
 )
 
-from m3hl.adopt import adopt
+from m3hl.adopt import Adoption
 from m3hl.config import stages
 from m3hl.config.experiment import parse_config
 from m3hl.config.run import describe
 from m3hl.data.sources import data_folders, own_files
 from m3hl.errors import UserError
+from m3hl.files import parse_yaml, read_text
 from m3hl.image import container_settings, describe_image, environment
 from m3hl.provenance import commit_name
 from m3hl.relay import pass_signals_on
@@ -52,6 +53,9 @@ def listed(dataset):
 
 
 try:
+    for file in workflow.overwrite_configfiles:
+        # Of a key that stands there twice Snakemake takes the last and says nothing.
+        parse_yaml(read_text(Path(file), "config"), str(file))
     STUDY = parse_config(config)
     # Before any job: a file that is missing for a moment must not cost what has been computed from it.
     DATASETS = sorted({run.dataset for run in STUDY.runs()})
@@ -75,7 +79,7 @@ if workflow.storage_settings.default_storage_provider == "fs":
     # A pod's own folder goes with it, a checkpoint must not: it lies where the results do.
     WORK = os.path.join(workflow.storage_settings.default_storage_prefix or "", WORK)
 if workflow.is_main_process:
-    adopt(RESULTS, STUDY, Path(".snakemake", "metadata"))
+    Adoption(RESULTS, STUDY, Path(".snakemake", "metadata")).set_times()
 IMAGE = ROOT / "containers" / "m3hl.sif"
 ENVIRONMENT = environment()
 if DeploymentMethod.APPTAINER in workflow.deployment_settings.deployment_method:
