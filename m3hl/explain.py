@@ -52,7 +52,8 @@ def plan(arguments: tuple[str, ...]) -> list[Job]:
     done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
     if done.returncode:
         lines = [line for line in done.stdout.splitlines() if line.strip()]
-        raise UserError(f"snakemake cannot plan this: {' '.join(lines[-1:])}; run snakemake --dry-run to see more")
+        said = [line for line in lines if not line.startswith((" ", "[", "Using ", "Full ", "Traceback"))]
+        raise UserError(f"snakemake cannot plan this: {' '.join(said[-1:])}; snakemake --dry-run says more")
     return [job(*found) for found in JOB.findall(done.stdout)]
 
 
@@ -72,20 +73,25 @@ def reasons(jobs: list[Job]) -> Iterator[tuple[str, str]]:
         if each.rule != "all":
             yield (
                 each.name,
-                "; ".join(part for clause in each.reason.split("; ") for part in said(clause, each, makers)),
+                "; ".join(
+                    dict.fromkeys(
+                        part for clause in each.reason.split("; ") for part in said(clause, each, makers)
+                    )
+                ),
             )
 
 
 def said(clause: str, job: Job, makers: dict[str, str]) -> Iterator[str]:
     """Yield one of Snakemake's reasons in a user's words."""
     kind, _, detail = clause.partition(": ")
-    files = detail.split(", ")
+    files = [file for file in detail.split(", ") if file]
     if kind == "Missing output files":
         yield f"not there yet: {', '.join(sorted(Path(file).name for file in files))}"
     elif kind == "Input files updated by another job":
         yield f"after {', '.join(sorted({makers.get(file, file) for file in files}))}"
     elif kind == "Updated input files":
-        yield f"changed: {', '.join(files)}"
+        # Of copied results only the times tell that something else has changed.
+        yield from changes(job) or [f"changed: {few(files)}"] * bool(files)
     elif kind == "Params have changed since last execution":
         yield from changes(job) or [
             "the environment (image, Python, libraries), launcher or working folder changed"
@@ -94,17 +100,24 @@ def said(clause: str, job: Job, makers: dict[str, str]) -> Iterator[str]:
         yield clause
 
 
+def few(files: list[str]) -> str:
+    """Return the names of files, the first three of many."""
+    return ", ".join(files[:3]) + (f" and {len(files) - 3} more" if len(files) > 3 else "")
+
+
 def changes(job: Job) -> list[str]:
     """Return which source files and keys of the configuration differ from those of the recorded result."""
     record = next((Path(path) for path in job.outputs if path.endswith(RECORDS)), None)
     if record is None or not record.is_file():
-        return ["source or configuration changed"]
+        return []
     values = read_json(record, "record")
     before = values.get("seal", {}) if isinstance(values, dict) else {}
     words = shlex.split(job.command)
     config = load_config(words[words.index("--config") + 1])
     used = modules(config, job.rule, job.wildcards.get("dataset"), job.wildcards.get("method"))
     now = config.model_dump(mode="json", exclude_defaults=True)
+    # The name says only where results lie.
+    now["name"] = before.get("config", {}).get("name")
     files, keys = differing(before.get("sources", {}), sources(used)), differing(before.get("config", {}), now)
     return [f"{', '.join(files)} changed"] * bool(files) + [f"config {', '.join(keys)} changed"] * bool(keys)
 

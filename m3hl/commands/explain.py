@@ -15,4 +15,8 @@ def command(arguments: tuple[str, ...]) -> None:
     lines = list(reasons(plan(arguments)))
     for name, reason in lines:
         click.echo(f"{name}: {reason}")
-    click.echo(f"{len(lines)} jobs would run" if lines else "nothing would run: everything is up to date")
+    click.echo(
+        f"{len(lines)} job{'s' * (len(lines) > 1)} would run"
+        if lines
+        else "nothing would run: everything is up to date"
+    )

@@ -26,5 +26,6 @@ def command(results: Path) -> None:
     for stage, names in chain.edited.items():
         click.echo(f"note: {stage} would run other source now: {', '.join(sorted(names))}")
     if count:
-        raise UserError(f"{results}: {count} things do not fit; make them again with snakemake, or take them back")
+        things = "1 thing does" if count == 1 else f"{count} things do"
+        raise UserError(f"{results}: {things} not fit; take them back, or use snakemake --forcerun STAGE")
     click.echo(f"{results}: {chain.files} files, everything fits")

@@ -89,7 +89,8 @@ def test_an_edited_file_is_named_with_who_made_and_who_read_it(verify, changing,
     assert code == 1
     for line, what in zip(sorted(lines), expected, strict=True):
         assert line.startswith(f"{name}: {what}")
-    assert f"{len(expected)} things do not fit" in err
+    things = "1 thing does" if len(expected) == 1 else f"{len(expected)} things do"
+    assert f"{things} not fit; take them back, or use snakemake --forcerun" in err
 
 
 def test_a_raw_image_that_changed_is_named(verify, changing, made):

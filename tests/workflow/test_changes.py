@@ -43,12 +43,12 @@ def edit(copied):
 def explain(copied, tiny_study):
     """Return a function that gives the lines of `m3hl explain` for the copied study."""
 
-    def run(study=tiny_study):
-        arguments = copied.command(study)[3:]
+    def run(study=tiny_study, workspace=copied):
+        arguments = workspace.command(study)[3:]
         done = subprocess.run(
             [sys.executable, "-m", "m3hl", "explain", *map(str, arguments)],
-            cwd=copied.folder,
-            env=os.environ | {"PYTHONPATH": str(copied.project)},
+            cwd=workspace.folder,
+            env=os.environ | {"PYTHONPATH": str(workspace.project)},
             stdout=subprocess.PIPE,
             text=True,
             check=True,
@@ -137,9 +137,10 @@ def test_results_of_another_machine_count_as_made(elsewhere):
         ("nets/unet.py", {"train": 2, "evaluate": 2, "report": 1}),
     ],
 )
-def test_results_of_other_source_than_this_are_made_again(elsewhere, edit, name, jobs):
+def test_results_of_other_source_than_this_are_made_again(elsewhere, edit, explain, name, jobs):
     edit(name)
     assert elsewhere.planned() == jobs
+    assert counted(explain(workspace=elsewhere)) == (jobs, {f"{name} changed"})
 
 
 def test_a_copied_result_that_was_edited_is_made_again(elsewhere):
