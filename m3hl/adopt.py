@@ -76,8 +76,7 @@ class Adoption:
                 move(path, min([changed_at(path), *(time - MILLISECOND for time in used)]))
             if not used:
                 # Nothing could be newer, so Snakemake must miss something.
-                for path in (record, *outputs):
-                    path.replace(path.with_name(f"{path.name}.outdated"))
+                record.replace(record.with_name(f"{record.name}.outdated"))
         elif used and min(map(changed_at, made)) < max(used) and self._unchanged(inputs | outputs):
             for path in made:
                 move(path, max(changed_at(path), max(used)))

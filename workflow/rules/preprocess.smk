@@ -1,6 +1,8 @@
 rule preprocess:
     input:
         files=f"{DATA}.json",
+        # Whose absence says that the list is outdated (m3hl/adopt.py).
+        made=ancient(f"{DATA}.json.provenance"),
     output:
         store=f"{DATA}.h5",
         record=f"{DATA}.h5.provenance",
