@@ -1,11 +1,22 @@
-"""Records of runs: what they are called, and where they belong."""
+"""Records of who made a result: written with their own digest, and where those of runs belong."""
 
 from pathlib import Path
 from typing import Any
 
 from m3hl.config.experiment import Run
+from m3hl.files import sha256_json, write_json
 
 RUN_RECORD = "run.json"
+
+
+def write_record(path: Path, values: dict[str, Any]) -> None:
+    """Write a record atomically, with the digest of what it says."""
+    write_json(path, values | {"sha256": sha256_json(values)})
+
+
+def is_as_written(record: dict[str, Any]) -> bool:
+    """Return whether a record still says what it said when it was written."""
+    return record.get("sha256") == sha256_json({key: value for key, value in record.items() if key != "sha256"})
 
 
 def lies_right(place: Path, record: dict[str, Any]) -> bool:

@@ -12,7 +12,7 @@ from m3hl.data.store import Store
 from m3hl.errors import UserError
 from m3hl.files import read_json, sha256_file
 from m3hl.fingerprint import ROOT, file_digest
-from m3hl.records import RUN_RECORD, lies_right
+from m3hl.records import RUN_RECORD, is_as_written, lies_right
 
 RUN = "runs/*/*/*/*/"
 RECORDS = ("data/*.provenance", f"{RUN}{RUN_RECORD}", f"{RUN}*evaluation.json", "report.json")
@@ -97,6 +97,8 @@ class Chain:
         except ValidationError:
             yield f"{self._name(path)}: this record has no seal: it is damaged, or of an earlier version"
             return
+        if not is_as_written(values):
+            yield f"{self._name(path)}: this record has been edited since {seal.stage} wrote it"
         if path.name == RUN_RECORD and not lies_right(path.relative_to(self.folder), values):
             yield f"{self._name(path)}: this record is of another run than the one whose place it takes"
         changed = {name for name, digest in seal.sources.items() if digest != current(name)}

@@ -7,8 +7,8 @@ import click
 from m3hl import options
 from m3hl.config.experiment import load_config
 from m3hl.data.sources import obtain
-from m3hl.files import write_json
 from m3hl.provenance import Stopwatch
+from m3hl.records import write_record
 from m3hl.seal import Seal, beside
 
 
@@ -27,4 +27,4 @@ def command(config: str, dataset: str, out: Path) -> None:
     record = beside(out)
     seal = Seal(record, study, "download", dataset)
     obtain(study.dataset(dataset), dataset, out).save(out)
-    write_json(record, {"provenance": stopwatch.record(), "seal": seal.record([out])})
+    write_record(record, {"provenance": stopwatch.record(), "seal": seal.record([out])})

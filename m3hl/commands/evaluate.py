@@ -6,8 +6,9 @@ import click
 
 from m3hl import options
 from m3hl.config.experiment import load_config
-from m3hl.files import sha256_file, write_json, write_text
+from m3hl.files import sha256_file, write_text
 from m3hl.provenance import Stopwatch
+from m3hl.records import write_record
 from m3hl.seal import Seal
 
 
@@ -76,7 +77,7 @@ def command(
     save_predictions(predictions, results)
     rows = [row for result in results for row in result.rows]
     write_text(metrics, pd.DataFrame(rows)[list(COLUMNS)].to_csv(index=False))
-    write_json(
+    write_record(
         record,
         {
             "protocol": {

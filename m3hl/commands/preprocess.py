@@ -8,8 +8,8 @@ from m3hl import options
 from m3hl.config.experiment import load_config
 from m3hl.data.inventory import load_inventory
 from m3hl.data.preprocess import preprocess
-from m3hl.files import write_json
 from m3hl.provenance import Stopwatch
+from m3hl.records import write_record
 from m3hl.seal import Seal, beside
 
 
@@ -29,4 +29,4 @@ def command(config: str, dataset: str, files: Path, out: Path) -> None:
     record = beside(out)
     seal = Seal(record, study, "preprocess", dataset, inputs=[files])
     preprocess(study.dataset(dataset), load_inventory(files), out)
-    write_json(record, {"provenance": stopwatch.record(), "seal": seal.record([out])})
+    write_record(record, {"provenance": stopwatch.record(), "seal": seal.record([out])})

@@ -7,6 +7,7 @@ import click
 from m3hl import options
 from m3hl.config.experiment import load_config
 from m3hl.provenance import Stopwatch
+from m3hl.records import write_record
 from m3hl.seal import Seal
 
 READ = ("run.json", "history.csv", "metrics.csv", "predictions.h5", "evaluation.json")
@@ -23,7 +24,7 @@ def command(config: str, results: Path, out: Path | None) -> None:
     """
     study_config, stopwatch = load_config(config), Stopwatch()
 
-    from m3hl.files import write_json, write_text
+    from m3hl.files import write_text
     from m3hl.reporting.page import render
     from m3hl.reporting.study import load_study
     from m3hl.reporting.tables import table1_csv
@@ -37,4 +38,4 @@ def command(config: str, results: Path, out: Path | None) -> None:
     study = load_study(study_config, results)
     write_text(table, table1_csv(study))
     write_text(page, render(study))
-    write_json(record, {"provenance": stopwatch.record(), "seal": seal.record([page, table])})
+    write_record(record, {"provenance": stopwatch.record(), "seal": seal.record([page, table])})

@@ -9,9 +9,10 @@ import click
 from m3hl import options
 from m3hl.config.experiment import Run, load_config
 from m3hl.config.stages import code
-from m3hl.files import make_folder, sha256_file, write_json
+from m3hl.files import make_folder, sha256_file
 from m3hl.lock import alone
 from m3hl.provenance import Stopwatch
+from m3hl.records import write_record
 from m3hl.seal import Seal
 
 
@@ -108,7 +109,7 @@ def command(
         for name, chosen in (("best.pt", selection), ("last.pt", last)):
             Weights.build(settings, study.dataset(dataset), chosen.weights, chosen.summary()).save(out / name)
         training.history.write(out / "history.csv")
-        write_json(
+        write_record(
             out / "run.json",
             {
                 "experiment": study.name,

@@ -1,6 +1,5 @@
 """What a machine does to a stage: a kill, a full disk, a foreign folder, no memory, two at once, a wrong clock."""
 
-import multiprocessing
 import os
 import re
 import resource
@@ -147,13 +146,12 @@ def test_a_folder_that_cannot_be_written(hearts, disk, stage):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("stage", [stage for stage in STAGES if stage != "train"])
-def test_a_kill(whole, hearts, tmp_path, stage):
+def test_a_kill(forkserver, whole, hearts, tmp_path, stage):
     expected = made(whole(stage))
-    context = multiprocessing.get_context("forkserver")
     for moment in count():
         folder = tmp_path / str(moment)
         prepare(stage, hearts, folder)
-        process = context.Process(target=start, args=(command(stage, hearts, folder),))
+        process = forkserver.Process(target=start, args=(command(stage, hearts, folder),))
         process.start()
         wait_for_files(folder, len(list(folder.rglob("*"))) + 1 + 2 * moment, process)
         process.kill()
@@ -180,12 +178,11 @@ def wait_for_files(folder, number, process):
 
 
 @pytest.mark.slow
-def test_no_memory(hearts, tmp_path):
+def test_no_memory(forkserver, hearts, tmp_path):
     huge = hearts.values["datasets"]["d"]["training"] | {"crop": [2048, 2048], "channels": 64}
     arguments = hearts("train", config=hearts.config("datasets.d.training", huge), out=tmp_path, threads=1)
-    context = multiprocessing.get_context("forkserver")
     said = tmp_path / "said"
-    process = context.Process(target=start_with_little_memory, args=(["--log", str(said), *arguments],))
+    process = forkserver.Process(target=start_with_little_memory, args=(["--log", str(said), *arguments],))
     process.start()
     process.join()
     assert process.exitcode == 1
@@ -214,9 +211,9 @@ def test_two_processes_on_one_run(m3hl, hearts, tmp_path):
     assert Path("best.pt") in made(tmp_path)
 
 
-def test_a_process_that_was_killed_holds_nothing(tmp_path):
+def test_a_process_that_was_killed_holds_nothing(forkserver, tmp_path):
     ready = tmp_path / "ready"
-    process = multiprocessing.get_context("forkserver").Process(target=hold, args=(tmp_path, ready))
+    process = forkserver.Process(target=hold, args=(tmp_path, ready))
     process.start()
     while not ready.exists():
         time.sleep(0.01)

@@ -1,6 +1,5 @@
 """Twenty kills at random moments: every run still ends with the bits of one that never stopped."""
 
-import multiprocessing
 import random
 import signal
 import sys
@@ -20,15 +19,13 @@ TRAINING = {
 FILES = ("best.pt", "last.pt", "history.csv")
 
 
-@pytest.fixture(scope="module")
-def start():
+@pytest.fixture
+def start(forkserver):
     """Return a function that starts a command line in a process of its own, within milliseconds."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["m3hl.commands.train", "m3hl.training.loop", "torch._dynamo"])
 
     def run(arguments):
         before, sys.argv = sys.argv, ["m3hl", *arguments]
-        process = context.Process(target=main)
+        process = forkserver.Process(target=main)
         process.start()
         sys.argv = before
         return process

@@ -116,6 +116,15 @@ def test_a_voxel_that_changed_is_named_though_every_record_agrees(verify, changi
     assert "data/d.h5: no record says who made it" in lines
 
 
+@pytest.mark.parametrize("name", ["data/d.json.provenance", "data/d.h5.provenance", f"{RUN}/evaluation.json"])
+def test_a_record_that_was_edited_is_named(verify, changing, name):
+    record = changing(name)
+    record.write_text(record.read_text().replace('"peak_memory', '"peak_nemory', 1))
+    code, lines, _ = verify()
+    assert code == 1
+    assert any(line.startswith(f"{name}: this record has been edited since ") for line in lines)
+
+
 def test_a_file_that_is_gone_is_named(verify, changing):
     changing(f"{RUN}/last.pt").unlink()
     code, lines, _ = verify()
