@@ -131,6 +131,6 @@ def test_what_is_no_volume_is_refused(tmp_path):
 
 def test_an_ending_that_no_format_has_is_refused(tmp_path):
     _, geometry = read_volume(write(tmp_path / "i.nrrd", np.zeros((2, 3, 4))), 3)
-    with pytest.raises(UserError, match="check the ending"):
+    with pytest.raises(UserError, match="check its ending"):
         write_label(tmp_path / "l.xyz", np.zeros((4, 3, 2), np.uint8), geometry)
     assert [p.name for p in tmp_path.iterdir()] == ["i.nrrd"]

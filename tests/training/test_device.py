@@ -28,15 +28,16 @@ def test_a_gpu_that_is_not_there_is_refused(monkeypatch):
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="this C library hands memory back at once")
 def test_on_a_cpu_freed_memory_serves_the_next_tensor():
-    def fresh_pages():
+    def fresh_pages(size):
         before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-        tensor = torch.ones(2**24)
+        tensor = torch.ones(size)
         del tensor
         return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
 
     choose_device("cpu", None)
-    # Something small may come to lie in the first tensor's place.
-    assert min(fresh_pages() for _ in range(5)) < 2**24 * 4 / resource.getpagesize() / 10
+    fresh_pages(2**24)
+    # A little smaller: torch aligns tensors, and glibc before 2.38 finds no aligned place in one of the same size.
+    assert fresh_pages(2**24 - 2**10) < 2**24 * 4 / resource.getpagesize() / 10
 
 
 def test_threads_are_limited_and_recorded():
