@@ -20,15 +20,8 @@ from m3hl.data.sources import own_files
 from m3hl.errors import UserError
 from m3hl.files import read_json, sha256_file
 from m3hl.fingerprint import sources
-from m3hl.records import RUN_RECORD, lies_right
+from m3hl.records import RECORDS, RUN_RECORD, lies_right
 
-RECORDS = {
-    "download": "data/*.json.provenance",
-    "preprocess": "data/*.h5.provenance",
-    "train": f"runs/*/*/*/*/{RUN_RECORD}",
-    "evaluate": "runs/*/*/*/*/evaluation.json",
-    "report": "report.json",
-}
 BENCHMARKS = {
     "download": "../benchmarks/data/{}.download.tsv",
     "preprocess": "../benchmarks/data/{}.preprocess.tsv",

@@ -14,9 +14,8 @@ from m3hl.provenance import origin
 log = logging.getLogger(__name__)
 
 REMEDY = (
-    "in training, make labeled_batch, unlabeled_batch or crop smaller, or choose "
-    "--precision bf16 or --device cpu; "
-    "elsewhere use smaller images, or a machine with more memory"
+    "in training, make labeled_batch, unlabeled_batch or crop smaller, or choose --precision bf16 or "
+    "--device cpu; elsewhere use smaller images, or a machine with more memory"
 )
 STAGES = {
     "download": "Fetch a dataset's files, or check that they are there.",

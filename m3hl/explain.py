@@ -14,10 +14,10 @@ from m3hl.config.stages import modules
 from m3hl.errors import UserError
 from m3hl.files import read_json
 from m3hl.fingerprint import sources
+from m3hl.records import RECORDS
 
 JOB = re.compile(r"^ *(?:local)?rule (\w+):\n((?: {4,}.*\n)+)(?: *Shell command: (.*))?", re.MULTILINE)
 FIELD = re.compile(r"^ {4,}(\w[\w ]*): (.*)$", re.MULTILINE)
-RECORDS = (".provenance", "run.json", "evaluation.json", "report.json")
 
 
 @dataclass(frozen=True)
@@ -107,7 +107,7 @@ def few(files: list[str]) -> str:
 
 def changes(job: Job) -> list[str]:
     """Return which source files and keys of the configuration differ from those of the recorded result."""
-    record = next((Path(path) for path in job.outputs if path.endswith(RECORDS)), None)
+    record = next((Path(path) for path in job.outputs if Path(path).match(RECORDS[job.rule])), None)
     if record is None or not record.is_file():
         return []
     values = read_json(record, "record")

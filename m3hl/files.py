@@ -142,6 +142,11 @@ def check_node(node: yaml.Node, sizes: dict[yaml.Node, int]) -> int:
     return size
 
 
+def relative(path: Path, folder: Path) -> str:
+    """Return `path` relative to `folder`, with forward slashes; it may lead out of the folder."""
+    return Path(os.path.relpath(path, folder)).as_posix()
+
+
 def sha256_file(path: Path) -> str:
     """Return the SHA-256 of a file's bytes, in hexadecimal."""
     with Path(path).open("rb") as file:

@@ -6,7 +6,15 @@ from typing import Any
 from m3hl.config.experiment import Run
 from m3hl.files import sha256_json, write_json
 
-RUN_RECORD = "run.json"
+RUN, RUN_RECORD = "runs/*/*/*/*/", "run.json"
+RECORDS = {
+    "download": "data/*.json.provenance",
+    "preprocess": "data/*.h5.provenance",
+    "train": f"{RUN}{RUN_RECORD}",
+    "evaluate": f"{RUN}evaluation.json",
+    "report": "report.json",
+}
+"""Where each stage's records lie in results/<name>, in the order of the stages."""
 
 
 def write_record(path: Path, values: dict[str, Any]) -> None:

@@ -1,13 +1,12 @@
 """The part of a result's record by which it can be checked later: source, configuration and digests."""
 
-import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from m3hl.config.experiment import Config
 from m3hl.config.stages import modules
-from m3hl.files import sha256_file
+from m3hl.files import relative, sha256_file
 from m3hl.fingerprint import sources
 
 
@@ -40,6 +39,10 @@ class Seal:
             "inputs": digests(inputs, self._folder),
         }
 
+    def digest(self, file: Path) -> str:
+        """Return the SHA-256 that an input had when the stage began."""
+        return self._noted["inputs"][relative(file, self._folder)]
+
     def record(self, outputs: Iterable[Path]) -> dict[str, Any]:
         """Return the seal, with the digests of what the stage has written."""
         return self._noted | {"outputs": digests(outputs, self._folder)}
@@ -52,4 +55,4 @@ def beside(result: Path) -> Path:
 
 def digests(files: Iterable[Path], folder: Path) -> dict[str, str]:
     """Return the SHA-256 of each file that is there, by its path relative to a folder."""
-    return {Path(os.path.relpath(file, folder)).as_posix(): sha256_file(file) for file in files if file.is_file()}
+    return {relative(file, folder): sha256_file(file) for file in files if file.is_file()}

@@ -10,12 +10,12 @@ from pydantic import BaseModel, ValidationError
 from m3hl.data.inventory import Verifier, load_inventory
 from m3hl.data.store import Store
 from m3hl.errors import UserError
-from m3hl.files import read_json, sha256_file
+from m3hl.files import read_json, relative, sha256_file
 from m3hl.fingerprint import ROOT, file_digest
-from m3hl.records import RUN_RECORD, is_as_written, lies_right
+from m3hl.records import RECORDS, RUN, RUN_RECORD, is_as_written, lies_right
 
-RUN = "runs/*/*/*/*/"
-RECORDS = ("data/*.provenance", f"{RUN}{RUN_RECORD}", f"{RUN}*evaluation.json", "report.json")
+EVERY_RECORD = (*RECORDS.values(), f"{RUN}?*-evaluation.json")
+"""Evaluations of other splits than the test split are made by hand."""
 RESULTS = ("data/*.h5", f"{RUN}*.pt", f"{RUN}*.csv", f"{RUN}*.h5", "report.html", "table1.csv")
 
 
@@ -56,7 +56,7 @@ class Chain:
         Raises:
             UserError: the folder holds no results.
         """
-        records = [path for pattern in RECORDS for path in sorted(self.folder.glob(pattern))]
+        records = [path for pattern in EVERY_RECORD for path in sorted(self.folder.glob(pattern))]
         if not records:
             raise UserError(f"{self.folder}: there are no records of results here; name a folder results/<name>")
         for path in sorted(self.folder.glob("data/*.json")):
@@ -126,7 +126,7 @@ class Chain:
             yield str(error)
 
     def _name(self, path: Path) -> str:
-        return Path(os.path.relpath(path, self.folder)).as_posix()
+        return relative(path, self.folder)
 
     def _read(self, file: Path) -> str | None:
         self.files += 1

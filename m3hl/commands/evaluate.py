@@ -6,7 +6,7 @@ import click
 
 from m3hl import options
 from m3hl.config.experiment import load_config
-from m3hl.files import sha256_file, write_text
+from m3hl.files import write_text
 from m3hl.provenance import Stopwatch
 from m3hl.records import write_record
 from m3hl.seal import Seal
@@ -59,8 +59,7 @@ def command(
     record, predictions, metrics = (
         run / f"{prefix}{name}" for name in ("evaluation.json", "predictions.h5", "metrics.csv")
     )
-    read = [store, run / "best.pt"]
-    seal = Seal(record, whole, "evaluate", dataset, inputs=read)
+    seal = Seal(record, whole, "evaluate", dataset, inputs=[store, run / "best.pt"])
     weights = Weights.load(run / "best.pt")
     stride = study.evaluation.stride or description.stride
     with Store(store) as data:
@@ -89,8 +88,8 @@ def command(
             "cases": len(cases),
             "provenance": stopwatch.record(
                 **describe_device(where),
-                store_sha256=sha256_file(store),
-                weights_sha256=sha256_file(run / "best.pt"),
+                store_sha256=seal.digest(store),
+                weights_sha256=seal.digest(run / "best.pt"),
             ),
             "seal": seal.record([metrics, predictions]),
         },

@@ -1,7 +1,7 @@
 """`m3hl train`: one method, one number of labeled cases, one seed."""
 
 import logging
-from contextlib import ExitStack
+from contextlib import nullcontext
 from pathlib import Path
 
 import click
@@ -9,7 +9,7 @@ import click
 from m3hl import options
 from m3hl.config.experiment import Run, load_config
 from m3hl.config.stages import code
-from m3hl.files import make_folder, sha256_file
+from m3hl.files import make_folder
 from m3hl.lock import alone
 from m3hl.provenance import Stopwatch
 from m3hl.records import write_record
@@ -87,10 +87,12 @@ def command(
     execution = Execution(where, precision, compilation, None if image_memory is None else image_memory * 2**20)
     work_folder = work or out / "work"
     seal = Seal(out / "run.json", study, "train", dataset, method, inputs=[store])
-    with Store(store) as data, started_team(where) as team, ExitStack() as stack:
-        if team.rank == 0:
-            stack.enter_context(alone(work_folder))
-        else:
+    with (
+        Store(store) as data,
+        started_team(where) as team,
+        alone(work_folder) if team.rank == 0 else nullcontext(),
+    ):
+        if team.rank > 0:
             logging.disable(logging.INFO)
         label = f"{dataset} · {method} · {labeled} labeled · seed {seed}"
         training = train(
@@ -121,7 +123,7 @@ def command(
                 "resumed_at": training.resumed_at,
                 "processes": team.size,
                 "provenance": stopwatch.record(
-                    **describe_device(where), **execution.chosen(), store_sha256=sha256_file(store)
+                    **describe_device(where), **execution.chosen(), store_sha256=seal.digest(store)
                 ),
                 "seal": seal.record(out / name for name in ("best.pt", "last.pt", "history.csv")),
             },

@@ -1,13 +1,12 @@
 """The list of a data set's files with their digests: what `download` writes and `preprocess` relies on."""
 
-import os
 from collections.abc import Iterable
 from pathlib import Path
 
 from pydantic import BaseModel, ValidationError
 
 from m3hl.errors import UserError
-from m3hl.files import read_json, sha256_file, sha256_json, write_json
+from m3hl.files import read_json, relative, sha256_file, sha256_json, write_json
 from m3hl.progress import Progress
 
 AGAIN = "run m3hl download again (snakemake --forcerun download)"
@@ -71,11 +70,6 @@ def record_files(folder: Path, paths: Iterable[Path], label: str) -> list[FileRe
         records.append(FileRecord(path=name, bytes=path.stat().st_size, sha256=file_digest(path)))
         progress.update(done)
     return records
-
-
-def relative(path: Path, folder: Path) -> str:
-    """Return `path` relative to `folder`, with forward slashes; it may lead out of the folder."""
-    return Path(os.path.relpath(path, folder)).as_posix()
 
 
 def file_digest(path: Path) -> str:
