@@ -16,7 +16,16 @@ from m3hl.records import RECORDS, RUN, RUN_RECORD, is_as_written, lies_right
 
 EVERY_RECORD = (*RECORDS.values(), f"{RUN}?*-evaluation.json")
 """Evaluations of other splits than the test split are made by hand."""
-RESULTS = ("data/*.h5", f"{RUN}*.pt", f"{RUN}*.csv", f"{RUN}*.h5", "report.html", "table1.csv")
+RESULTS = (
+    "data/*.h5",
+    f"{RUN}*.pt",
+    f"{RUN}*.csv",
+    f"{RUN}*.h5",
+    "report.html",
+    "table1.csv",
+    "tables/*",
+    "figures/*",
+)
 
 
 class Seal(BaseModel):

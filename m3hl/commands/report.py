@@ -18,14 +18,18 @@ READ = ("run.json", "history.csv", "metrics.csv", "predictions.h5", "evaluation.
 @click.option("--results", required=True, type=options.PATH, help="The study's folder, results/NAME.")
 @click.option("--out", type=options.PATH, help="Page to write (HTML).  [default: RESULTS/report.html]")
 def command(config: str, results: Path, out: Path | None) -> None:
-    """Write one self-contained HTML page about a study, and table1.csv and report.json (who made it) beside it.
+    """Write one self-contained HTML page about a study, and its tables and figures as files beside it.
+
+    Beside the page: table1.csv; tables/ (every table as CSV, Markdown and LaTeX); figures/ (every figure as SVG
+    and PNG); report.json (who made it).
 
     Runs that have not ended are shown as such, so a report can be made while a study is running.
     """
     study_config, stopwatch = load_config(config), Stopwatch()
 
     from m3hl.files import write_text
-    from m3hl.reporting.page import render
+    from m3hl.reporting.exports import write_exports
+    from m3hl.reporting.page import gather, render
     from m3hl.reporting.study import load_study
     from m3hl.reporting.tables import table1_csv
 
@@ -37,5 +41,7 @@ def command(config: str, results: Path, out: Path | None) -> None:
     seal = Seal(record, study_config, "report", inputs=read)
     study = load_study(study_config, results)
     write_text(table, table1_csv(study))
-    write_text(page, render(study))
-    write_record(record, {"provenance": stopwatch.record(), "seal": seal.record([page, table])})
+    contents = gather(study)
+    write_text(page, render(study, contents))
+    exports = write_exports(list(contents.values()), page.parent)
+    write_record(record, {"provenance": stopwatch.record(), "seal": seal.record([page, table, *exports])})

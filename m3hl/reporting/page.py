@@ -1,5 +1,8 @@
 """The HTML page: every section's content in its template, in one file that needs no network."""
 
+from types import ModuleType
+from typing import Any
+
 import jinja2
 
 from m3hl.reporting import text
@@ -11,8 +14,19 @@ SECTIONS = (answer, method, results, curves, examples, provenance, cautions)
 FILTERS = {name: getattr(text, name) for name in ("number", "count", "given_labels", "duration", "memory")}
 
 
-def render(study: Study) -> str:
-    """Return the page about a study; the same study gives the same page."""
+def gather(study: Study) -> dict[ModuleType, dict[str, Any]]:
+    """Return what each section shows, without the sections that have nothing to show."""
+    contents = {section: section.content(study) for section in SECTIONS}
+    return {section: content for section, content in contents.items() if content is not None}
+
+
+def render(study: Study, contents: dict[ModuleType, dict[str, Any]]) -> str:
+    """Return the page about a study; the same study gives the same page.
+
+    Args:
+        study: what it is about.
+        contents: of `gather`.
+    """
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("m3hl.reporting"),
         autoescape=True,
@@ -22,9 +36,8 @@ def render(study: Study) -> str:
     )
     environment.filters |= FILTERS
     sections = []
-    for section in SECTIONS:
+    for section, content in contents.items():
         name = section.__name__.rpartition(".")[2]
-        if (content := section.content(study)) is not None:
-            html = environment.get_template(f"{name}.html").render(content, study=study, title=section.TITLE)
-            sections.append({"id": name, "title": section.TITLE, "html": html})
+        html = environment.get_template(f"{name}.html").render(content, study=study, title=section.TITLE)
+        sections.append({"id": name, "title": section.TITLE, "html": html})
     return environment.get_template("page.html").render(study=study, sections=sections)

@@ -7,12 +7,16 @@ from html.parser import HTMLParser
 import pytest
 
 from m3hl.evaluation.summary import seed_table
-from m3hl.reporting.page import render
+from m3hl.reporting.page import gather, render
 from m3hl.reporting.study import load_study
 from m3hl.reporting.text import number
 
 VOID = {"meta", "link", "input", "img", "br"}
 SVG_LEAVES = {"path", "rect", "use", "ellipse", "image"}
+
+
+def page_of(study):
+    return render(study, gather(study))
 
 
 class Page(HTMLParser):
@@ -52,18 +56,18 @@ class Page(HTMLParser):
 
 
 def page(config, folder):
-    return Page(render(load_study(config, folder)))
+    return Page(page_of(load_study(config, folder)))
 
 
 def test_has_every_section_and_fits_in_three_megabytes(whole, make_config):
-    html = render(load_study(make_config(), whole))
+    html = page_of(load_study(make_config(), whole))
     sections = [a["id"] for a in Page(html).find("section")]
     assert sections == ["answer", "method", "results", "curves", "examples", "provenance", "cautions"]
     assert len(html.encode()) < 3e6
 
 
 def test_needs_no_network(whole, make_config):
-    html = render(load_study(make_config(), whole))
+    html = page_of(load_study(make_config(), whole))
     parsed = Page(html)
     for tag, attributes in parsed.elements:
         for key in ("src", "href", "xlink:href", "data", "poster", "srcset"):
@@ -88,7 +92,7 @@ def test_is_accessible(whole, make_config):
 
 def test_shows_the_numbers_of_the_summary(whole, make_config):
     study = load_study(make_config(), whole)
-    text = Page(render(study)).text("results")
+    text = Page(page_of(study)).text("results")
     for record in seed_table(study.metrics, "published").to_dict("records"):
         assert f"{number(record['dice_mean'])} ± {number(record['dice_std'])}" in text
         assert f"{number(record['hd95_mean'])} ± {number(record['hd95_std'])}" in text
@@ -105,7 +109,7 @@ def test_answer_counts_seeds_and_calls_phantoms_synthetic(whole, make_config):
 
 
 def test_is_the_same_page_every_time(whole, make_config):
-    assert render(load_study(make_config(), whole)) == render(load_study(make_config(), whole))
+    assert page_of(load_study(make_config(), whole)) == page_of(load_study(make_config(), whole))
 
 
 def test_an_empty_folder_gives_a_page_of_gaps(tmp_path, make_config):
@@ -186,6 +190,6 @@ def test_names_from_files_are_escaped(results, make_config):
     (path / "run.json").write_text(json.dumps(record))
     metrics = (path / "metrics.csv").read_text().replace("case0", nasty)
     (path / "metrics.csv").write_text(metrics)
-    html = render(load_study(config, results))
+    html = page_of(load_study(config, results))
     assert nasty not in html
     assert html.count("&lt;script&gt;") >= 3

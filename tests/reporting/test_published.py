@@ -6,13 +6,17 @@ from pathlib import Path
 
 import pytest
 
-from m3hl.reporting.page import render
+from m3hl.reporting.page import gather, render
 from m3hl.reporting.published import table1
 from m3hl.reporting.sections import answer, results
 from m3hl.reporting.study import load_study
 
 PAPER = Path(__file__).resolve().parents[2].parent / "shared" / "spec" / "paper.txt"
 NAMES = {"Supervised": "SupOnly", "M³HL": "Ours", "BCP*": r"BCP\*", "OMF*": r"OMF\*"}
+
+
+def page_of(study):
+    return render(study, gather(study))
 
 
 @pytest.mark.skipif(not PAPER.is_file(), reason="the paper's text is not beside the project")
@@ -60,7 +64,7 @@ def test_a_phantom_never_stands_beside_them(make_config, tmp_path):
 
 
 def test_other_settings_are_said_beside_them(make_config, tmp_path):
-    html = render(load_study(public(make_config, [7, 8], iterations=500), tmp_path))
+    html = page_of(load_study(public(make_config, [7, 8], iterations=500), tmp_path))
     assert "500 iterations instead of 30\u202f000" in html
     assert html.count("point of reference") == 1
     assert "79.41" in html

@@ -15,6 +15,20 @@ rule report:
         table=report(
             RESULTS / "table1.csv", caption="../report/table1.rst", category="Tables"
         ),
+        tables=report(
+            directory(RESULTS / "tables"),
+            patterns=["{name}.csv"],
+            caption="../report/tables.rst",
+            category="Tables",
+            labels={"table": "{name}"},
+        ),
+        figures=report(
+            directory(RESULTS / "figures"),
+            patterns=["{name}.svg"],
+            caption="../report/figures.rst",
+            category="Figures",
+            labels={"figure": "{name}"},
+        ),
         record=RESULTS / "report.json",
     log:
         RESULTS / "logs" / "report.log",

@@ -3,11 +3,10 @@
 from collections.abc import Iterable
 
 import pandas as pd
-from markupsafe import Markup
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from m3hl.reporting.figures.svg import INK, MUTED, inline, panel, series
+from m3hl.reporting.figures.svg import INK, MUTED, Drawing, inline, panel, series
 
 NOT_PARTS = {"iteration", "learning_rate", "loss"}
 NETWORKS = {"val_student_dice": "-", "val_teacher_dice": "--"}
@@ -18,7 +17,7 @@ Curves = list[tuple[int, pd.DataFrame]]
 """Learning curves with the number of their method, which decides the colour."""
 
 
-def loss_panel(curves: Curves, name: str, title: str) -> Markup:
+def loss_panel(curves: Curves, name: str, title: str) -> Drawing:
     """Return the total loss of every run."""
     with panel() as (figure, axes):
         for index, history in curves:
@@ -28,7 +27,7 @@ def loss_panel(curves: Curves, name: str, title: str) -> Markup:
         return inline(figure, name, f"Training loss by iteration, {title}.")
 
 
-def dice_panel(curves: Curves, name: str, title: str, split: str) -> Markup | None:
+def dice_panel(curves: Curves, name: str, title: str, split: str) -> Drawing | None:
     """Return the Dice of student and teacher on the split that is watched in training; None without any."""
     lines = [
         (series(index), style, history[["iteration", column]].dropna().to_numpy().T)
@@ -46,7 +45,7 @@ def dice_panel(curves: Curves, name: str, title: str, split: str) -> Markup | No
         return inline(figure, name, f"{split} Dice by iteration, {title}.")
 
 
-def parts_panel(histories: Iterable[pd.DataFrame], name: str, title: str) -> tuple[Markup, list[str]] | None:
+def parts_panel(histories: Iterable[pd.DataFrame], name: str, title: str) -> tuple[Drawing, list[str]] | None:
     """Return the parts of one method's loss, on a logarithmic axis, and their names; None without parts."""
     histories = list(histories)
     parts = [c for c in histories[0] if c not in NOT_PARTS and not c.startswith("val_")]

@@ -45,6 +45,23 @@ STYLE = {
 }
 
 
+class Drawing(Markup):
+    """An `<svg>` element in the page's colours, which is written as a file too.
+
+    Attributes:
+        name: unique on the page; the file's stem.
+        description: what a reader who cannot see it is told.
+    """
+
+    name: str
+    description: str
+
+    def __new__(cls, markup: str, name: str, description: str) -> "Drawing":
+        drawing = super().__new__(cls, markup)
+        drawing.name, drawing.description = name, description
+        return drawing
+
+
 def series(index: int) -> str:
     """Return the placeholder colour of the series number `index` (from 0)."""
     return SERIES[index % len(SERIES)]
@@ -58,7 +75,7 @@ def panel(width: float = 3.6, height: float = 2.4) -> Iterator[tuple[Figure, Axe
         yield figure, figure.add_subplot()
 
 
-def inline(figure: Figure, name: str, description: str) -> Markup:
+def inline(figure: Figure, name: str, description: str) -> Drawing:
     """Return a figure as an `<svg>` element.
 
     Args:
@@ -83,4 +100,4 @@ def inline(figure: Figure, name: str, description: str) -> Markup:
     box = re.search(r'viewBox="[^"]*"', text)
     head = f'<svg class="plot" role="img" {box.group() if box else ""}>'
     body = re.sub(r"\n\s*", "\n", text[text.index(">") + 1 :])
-    return Markup(head + f"<title>{escape(description)}</title>") + Markup(body)
+    return Drawing(f"{head}<title>{escape(description)}</title>{body}", name, description)
