@@ -11,7 +11,9 @@ from m3hl.reporting.study import Study
 
 SECTIONS = (answer, method, results, curves, examples, provenance, cautions)
 """In the order of the page."""
-FILTERS = {name: getattr(text, name) for name in ("number", "count", "given_labels", "duration", "memory")}
+FILTERS = {
+    name: getattr(text, name) for name in ("number", "signed", "count", "given_labels", "duration", "memory")
+}
 
 
 def gather(study: Study) -> dict[ModuleType, dict[str, Any]]:

@@ -30,12 +30,32 @@ def percent(value: float) -> str:
 
 
 def signed(value: float, digits: int = 2) -> str:
-    """Return a difference with its sign.
+    """Return a difference with its sign, or a dash where there is none.
 
     >>> signed(0.5, 1)
     '+0.5'
     """
+    if isnan(value):
+        return NONE
     return f"{value:+.{digits}f}".replace("-", MINUS)
+
+
+def spread(mean: float | None, std: float | None) -> str:
+    """Return mean ± standard deviation, the latter where there is one.
+
+    >>> spread(90.4, 0.25), spread(90.4, float("nan")), spread(None, None)
+    ('90.40 ± 0.25', '90.40', '–')
+    """
+    return number(mean) if std is None or isnan(std) else f"{number(mean)} ± {number(std)}"
+
+
+def interval(low: float, high: float) -> str:
+    """Return an interval of differences, or a dash where there is none.
+
+    >>> interval(-0.5, 1.25)
+    '−0.50 to +1.25'
+    """
+    return NONE if isnan(low) else f"{signed(low)} to {signed(high)}"
 
 
 def count(n: int, noun: str) -> str:

@@ -4,7 +4,9 @@ from typing import Any
 
 from m3hl.evaluation.summary import RUN, run_means
 from m3hl.reporting import published
+from m3hl.reporting.against_paper import beside_paper
 from m3hl.reporting.figures.dots import percent_axis
+from m3hl.reporting.result_tables import against_paper_table, results_table
 from m3hl.reporting.study import Study
 from m3hl.reporting.tables import Line, class_lines, lines
 from m3hl.reporting.text import number
@@ -27,6 +29,7 @@ def dataset_content(study: Study, name: str) -> dict[str, Any]:
     compares = not facts.synthetic and facts.kind in published.LABELED
     labeled = published.LABELED[facts.kind] if compares else None
     shown = compares and any(line.row.labeled == labeled for line in rows)
+    beside = beside_paper(study, name)
     return {
         "facts": facts,
         "lines": rows,
@@ -40,6 +43,12 @@ def dataset_content(study: Study, name: str) -> dict[str, Any]:
         "published_source": published.SOURCE,
         "published_notes": published.NOTES[facts.kind] if shown else (),
         "published_hidden": compares and not shown,
+        "beside": beside,
+        "exports": [
+            results_table(study, f"table1-{name}", rows, published.table1(facts.kind) if shown else ()),
+            *([results_table(study, f"structures-{name}", classes, ())] if len(facts.classes) > 1 else []),
+            *([against_paper_table(study, name, beside)] if beside else []),
+        ],
     }
 
 

@@ -1,0 +1,100 @@
+"""Table 1 beside the paper: what the runs reach, what is printed, and the difference with its interval."""
+
+from dataclasses import dataclass
+from math import nan, sqrt
+
+import numpy as np
+from scipy import stats
+
+from m3hl.evaluation.summary import CONVENTIONS, RUN, Convention, run_means
+from m3hl.reporting.published import LABELED, Published, table1
+from m3hl.reporting.study import Row, Study
+
+METRICS = ("dice", "jaccard", "hd95", "asd")
+CONFIDENCE = 0.95
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A row's mean over seeds minus the printed number.
+
+    Attributes:
+        mean, std: over seeds (ddof 1; NaN for one seed), percent or voxels.
+        printed: the paper's number, NaN for a dash.
+        low, high: confidence interval of `mean - printed`, NaN for one seed.
+    """
+
+    mean: float
+    std: float
+    printed: float
+    low: float
+    high: float
+
+    @property
+    def value(self) -> float:
+        """The difference itself."""
+        return self.mean - self.printed
+
+
+@dataclass(frozen=True)
+class Beside:
+    """A row of the study and the row of Table 1 with the same method and labeled count.
+
+    Attributes:
+        row: the study's.
+        published: the paper's.
+        differences: by convention and metric; {} while no run has ended.
+    """
+
+    row: Row
+    published: Published
+    differences: dict[Convention, dict[str, Difference]]
+
+
+def difference(values: list[float], printed: float) -> Difference:
+    """Return the mean of the seeds' values minus the printed number, with Student's t interval over the seeds.
+
+    The printed number has no spread of its own and counts as exact.
+
+    >>> d = difference([89.0, 91.0], 90.47)
+    >>> round(d.value, 2), round(d.low, 2), round(d.high, 2)
+    (-0.47, -13.18, 12.24)
+    """
+    values = [value for value in values if not np.isnan(value)]
+    if not values:
+        return Difference(nan, nan, printed, nan, nan)
+    mean = float(np.mean(values))
+    if len(values) == 1:
+        return Difference(mean, nan, printed, nan, nan)
+    std = float(np.std(values, ddof=1))
+    half = float(stats.t.ppf((1 + CONFIDENCE) / 2, len(values) - 1)) * std / sqrt(len(values))
+    return Difference(mean, std, printed, mean - printed - half, mean - printed + half)
+
+
+def beside_paper(study: Study, dataset: str) -> list[Beside]:
+    """Return the rows that the paper has too, with runs or without; none for synthetic images."""
+    facts = study.datasets[dataset]
+    if facts.synthetic or facts.kind not in LABELED:
+        return []
+    printed = {row.ours: row for row in table1(facts.kind) if row.ours}
+    pairs = [
+        (row, printed[study.methods[row.method].algorithm])
+        for row in study.rows(dataset)
+        if row.labeled == LABELED[facts.kind] and study.methods[row.method].algorithm in printed
+    ]
+    means = {} if study.metrics.empty else {c: run_means(study.metrics, c).set_index(RUN) for c in CONVENTIONS}
+    return [
+        Beside(
+            row,
+            published,
+            {
+                convention: {
+                    metric: difference(list(table.loc[keys, metric]), getattr(published, metric))
+                    for metric in METRICS
+                }
+                for convention, table in means.items()
+                if (keys := [tuple(result.run) for result in row.ended])
+            },
+        )
+        for row, published in pairs
+    ]
