@@ -1,7 +1,7 @@
 # make demo    the whole pipeline on synthetic images: results/demo/report.html
 # make test    every test        make lint    style of code and workflow
 # make image   the container     make lock    pin what a fresh install would get today
-# make docs    the configuration's JSON schema and manual, from the typed models
+# make docs    the configuration's JSON schema and manual, from the typed models; the rule graph (needs Graphviz)
 # make bench   seconds per step and per volume, beside a plain implementation
 .DELETE_ON_ERROR:
 .PHONY: setup demo test lint format image docs bench lock
@@ -40,6 +40,7 @@ format: setup
 
 docs: setup
 	$(BIN)/python -m m3hl.config.manual
+	$(BIN)/snakemake --rulegraph dot --quiet | dot -Grankdir=LR -Tsvg > workflow/rulegraph.svg
 
 bench: setup
 	$(BIN)/python -m tests.benchmarks

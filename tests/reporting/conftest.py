@@ -43,6 +43,12 @@ def make_config():
     return study_config
 
 
+@pytest.fixture(scope="session")
+def tiny_config():
+    """Return the configuration of `whole`."""
+    return study_config()
+
+
 @pytest.fixture
 def finish_run():
     """Return the function that writes a run's files."""

@@ -1,0 +1,141 @@
+"""The page in a real browser: Chromium without a screen; skipped where there is none."""
+
+import shutil
+
+import pytest
+
+from m3hl.reporting.page import gather, render
+from m3hl.reporting.study import load_study
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+FLAGS = ("--no-sandbox", "--disable-background-networking", "--disable-component-update", "--disable-sync")
+WIDE, PHONE = {"width": 1200, "height": 900}, {"width": 400, "height": 800}
+BOXES = "elements => elements.map(e => e.getBoundingClientRect()).map(b => [b.width, b.height])"
+
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium")
+
+
+@pytest.fixture(scope="module")
+def browser():
+    sync_api = pytest.importorskip("playwright.sync_api")
+    with sync_api.sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="module")
+def file(whole, tiny_config, tmp_path_factory):
+    """Return the page of a study in which every run has ended."""
+    return write(tmp_path_factory.mktemp("page"), tiny_config, whole)
+
+
+@pytest.fixture
+def open_page(browser):
+    """Return the function that opens a page; in the end its console and the network are silent."""
+    heard, contexts = [], []
+
+    def open_page(file, viewport=WIDE, scheme="light"):
+        contexts.append(browser.new_context(viewport=viewport, color_scheme=scheme))
+        page = contexts[-1].new_page()
+        page.on("console", lambda message: heard.append(message.text))
+        page.on("pageerror", lambda error: heard.append(str(error)))
+        page.on("request", lambda request: heard.append(request.url) if asks(request.url, file) else None)
+        page.goto(file.as_uri())
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert heard == []
+
+
+def asks(url, file):
+    return not url.startswith(("data:", "blob:", file.as_uri()))
+
+
+def write(folder, config, results):
+    study = load_study(config, results)
+    (folder / "report.html").write_text(render(study, gather(study)), encoding="utf-8")
+    return folder / "report.html"
+
+
+@pytest.mark.parametrize("viewport", [WIDE, PHONE], ids=["wide", "phone"])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_every_figure_is_drawn_and_nothing_sticks_out(file, open_page, viewport, scheme):
+    page = open_page(file, viewport, scheme)
+    boxes = page.eval_on_selector_all("figure svg[role=img], img", BOXES)
+    assert len(boxes) > 10
+    assert all(width > 20 and height > 20 for width, height in boxes)
+    assert page.eval_on_selector_all("img", "images => images.every(i => i.complete && i.naturalWidth > 0)")
+    assert page.evaluate("document.documentElement.scrollWidth") <= viewport["width"]
+
+
+def test_the_convention_can_be_switched(file, open_page):
+    page = open_page(file)
+    cell = page.locator("#results tbody td.number").nth(3)
+    before = cell.inner_text()
+    page.get_by_text("is left out of distances").click()
+    assert page.locator("#results .failures").first.is_visible()
+    assert not page.locator("#results .published").first.is_visible()
+    page.get_by_text("counts as distance 0").click()
+    assert cell.inner_text() == before
+
+
+@pytest.mark.parametrize(("scheme", "theme"), [("light", "dark"), ("dark", "light")])
+def test_the_theme_follows_the_system_until_it_is_chosen(file, open_page, scheme, theme):
+    page = open_page(file, WIDE, scheme)
+    assert (brightness(page) > 128) == (scheme == "light")
+    page.locator(f"label[for=theme-{theme}]").click()
+    assert (brightness(page) > 128) == (theme == "light")
+
+
+def brightness(page):
+    color = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    return sum(map(int, color.removeprefix("rgb(").removesuffix(")").split(", "))) / 3
+
+
+def test_text_has_contrast_in_both_themes(file, open_page):
+    """WCAG 2.1, 1.4.3: at least 4.5 between the colours of text and ground."""
+    for scheme in ("light", "dark"):
+        page = open_page(file, WIDE, scheme)
+        for variable in ("--ink", "--muted", "--accent", "--warn"):
+            assert contrast(color(page, variable), color(page, "--paper")) >= 4.5, (scheme, variable)
+
+
+def color(page, variable):
+    script = f"""() => {{
+        const probe = document.body.appendChild(document.createElement("i"));
+        probe.style.color = "var({variable})";
+        const found = getComputedStyle(probe).color;
+        probe.remove();
+        return found;
+    }}"""
+    return [int(part) for part in page.evaluate(script).removeprefix("rgb(").removesuffix(")").split(", ")]
+
+
+def contrast(one, other):
+    lighter, darker = sorted((luminance(one), luminance(other)), reverse=True)
+    return (lighter + 0.05) / (darker + 0.05)
+
+
+def luminance(rgb):
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in (value / 255 for value in rgb)]
+    return sum(weight * value for weight, value in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
+
+
+def test_a_study_with_holes_opens_as_well(results, make_config, tmp_path, open_page):
+    shutil.rmtree(results / "runs" / "hearts" / "m3hl")
+    (results / "data" / "atria.h5").unlink()
+    page = open_page(write(tmp_path, make_config(), results))
+    assert page.get_by_text("not yet").first.is_visible()
+    assert page.locator("section").count() >= 7
+
+
+def test_the_keyboard_reaches_the_tables(file, open_page):
+    page = open_page(file)
+    focused = []
+    for _ in range(60):
+        page.keyboard.press("Tab")
+        focused.append(page.evaluate("document.activeElement.getAttribute('aria-label') || ''"))
+    assert any("Results on hearts" in label for label in focused)
