@@ -139,3 +139,17 @@ def test_the_keyboard_reaches_the_tables(file, open_page):
         page.keyboard.press("Tab")
         focused.append(page.evaluate("document.activeElement.getAttribute('aria-label') || ''"))
     assert any("Results on hearts" in label for label in focused)
+
+
+def test_the_command_of_a_run_can_be_copied(file, open_page):
+    page = open_page(file)
+    command = page.locator("#provenance details.command").first
+    command.locator("summary").click()
+    assert (
+        command.locator("code")
+        .inner_text()
+        .startswith("snakemake --cores all --configfile results/tiny/study.json")
+    )
+    command.locator("button").click()
+    page.wait_for_function("e => e.textContent != 'copy'", arg=command.locator("button").element_handle())
+    assert page.evaluate("getSelection().toString()") == command.locator("code").inner_text()

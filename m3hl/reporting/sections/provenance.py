@@ -33,6 +33,7 @@ def content(study: Study) -> dict[str, Any]:
         "runs": [run_content(study, result) for result in study.results],
         "labeled": labeled_groups(study),
         "stores": stores(study),
+        "verify": f"m3hl verify results/{study.name}",
     }
 
 
@@ -62,6 +63,7 @@ def run_content(study: Study, result: RunResult) -> dict[str, Any]:
     training = result.record.provenance if result.record else Provenance()
     return {
         "run": result.run,
+        "again": again(study, result),
         "method": study.methods[result.run.method].label,
         "gaps": result.gaps,
         "selection": result.record.selection if result.record else None,
@@ -74,6 +76,15 @@ def run_content(study: Study, result: RunResult) -> dict[str, Any]:
         "device": training.device_name or training.device,
         "commit": (training.commit or "")[:7] + ("*" if training.dirty else ""),
     }
+
+
+def again(study: Study, result: RunResult) -> str:
+    """Return the command that trains and tests one run once more, in the project's folder."""
+    folder = f"results/{study.name}"
+    return (
+        f"snakemake --cores all --configfile {folder}/study.json --forcerun train "
+        f"-- {folder}/{result.run.path}/metrics.csv"
+    )
 
 
 def labeled_groups(study: Study) -> list[dict[str, Any]]:
