@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from m3hl import __version__
-from m3hl.errors import UserError
+from m3hl.errors import ERROR, MISTAKE, UserError
 from m3hl.provenance import origin
 
 log = logging.getLogger(__name__)
@@ -24,6 +24,7 @@ STAGES = {
     "evaluate": "Segment a split with a trained run and measure it.",
     "report": "Write tables, figures and one HTML page about an experiment.",
     "predict": "Segment your own images with a trained run.",
+    "status": "Show how the runs of a study are doing, also while they run.",
     "explain": "Say why each job of the pipeline would run; nothing is run.",
     "verify": "Check every file of a study against the records of who made it.",
     "doctor": "Say what this machine has, and what is missing.",
@@ -84,11 +85,11 @@ def main() -> None:
         cli.main(prog_name="m3hl")
     except UserError as error:
         # Through logging, so that it stands in --log too; before the log is open, straight to the terminal.
-        log.error("m3hl: error: %s", error)
+        log.error("%s%s", ERROR, error)
         sys.exit(1)
     except Exception as error:
         if is_out_of_memory(error):
-            log.error("m3hl: error: the memory does not suffice (%s); %s", first_sentence(error), REMEDY)
+            log.error("%sthe memory does not suffice (%s); %s", ERROR, first_sentence(error), REMEDY)
             sys.exit(1)
-        log.exception("m3hl: a mistake of the program, not of yours; please report it with these lines:")
+        log.exception(MISTAKE)
         sys.exit(70)
