@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import click
+from click.shell_completion import CompletionItem
 
 from m3hl import __version__
 from m3hl.errors import ERROR, MISTAKE, UserError
@@ -41,6 +42,11 @@ class Stages(click.Group):
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
         """Return the command object of a stage, or None for an unknown name."""
         return importlib.import_module(f"m3hl.commands.{name}").command if name in STAGES else None
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Return the stages and options that begin as what has been typed, without importing any stage."""
+        found = [CompletionItem(name, help=text) for name, text in STAGES.items() if name.startswith(incomplete)]
+        return found + click.Command.shell_complete(self, ctx, incomplete)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the list of stages from `STAGES`, without importing them."""

@@ -1,8 +1,17 @@
-"""How the runs of a study are doing, told from their files alone."""
+"""How the runs of a study are doing, told from their files alone.
+
+A run is "done" when it is evaluated with the weights of its training. Else the first stage whose result is
+missing, and the newest attempt in that stage's log, decide:
+
+- "waiting": there is no log, or it is from before what the stage reads was made; or the data set is being made.
+- "failed": the log ends with an error.
+- "interrupted": it ends with a signal's error, or it is silent and no process holds the run (`m3hl.lock`): for a
+  minute where a killed training has left its lock, for ten where there is no lock to ask (other stages, and file
+  systems that cannot lock).
+- "running": anything else.
+"""
 
 import csv
-import math
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
@@ -28,12 +37,7 @@ class Status:
 
     Attributes:
         run: which one.
-        state: "done": evaluated with the weights of its training. Else the newest log of the first stage that is
-            missing decides. "failed": it ends with an error; also where that of the data set does. "interrupted": it
-            ends with a signal's error, or it is silent and no process holds the run (`m3hl.lock`): for a minute where a
-            killed process has left its lock, for ten where there is no lock to ask (evaluation; file systems that
-            cannot lock). "running": anything else. "waiting": there is no log of this stage, or one from before
-            what it reads was made, or it is the data set that is being made.
+        state: see the head of this module.
         stage: the first stage that is missing, "" when done.
         attempt: what this stage's newest log says.
         test_dice: mean test Dice in percent, None before the end.
@@ -70,7 +74,7 @@ def look_at(config: Config, results: Path) -> list[Status]:
 
 
 def status(run: Run, results: Path) -> Status:
-    """Return how one run is doing; see `Status` for how that is decided."""
+    """Return how one run is doing."""
     folder = results / run.path
     if is_evaluated(folder):
         try:
@@ -138,17 +142,16 @@ def mean_dice(path: Path) -> float | None:
     """Return the mean Dice (percent) over cases of a metrics.csv, of their means over the structures present.
 
     As `m3hl.evaluation.summary.run_means` gives it, without pandas: the table shall appear at once.
+
+    Raises:
+        OSError, ValueError, KeyError: the file is missing, damaged, or lacks columns.
     """
     with path.open(encoding="utf-8", newline="") as file:
-        cases: dict[str, list[float]] = {}
-        for row in csv.DictReader(file):
-            if row["absent"] != "True":
-                cases.setdefault(row["case"], []).append(float(row["dice"]))
-    return finite_mean(map(fmean, cases.values()))
-
-
-def finite_mean(values: Iterable[float]) -> float | None:
-    """Return the mean of numbers, None where there are none or where it is not finite."""
-    numbers = list(values)
-    mean = fmean(numbers) if numbers else math.nan
-    return mean if math.isfinite(mean) else None
+        rows = list(csv.DictReader(file))
+    if not rows:
+        raise ValueError("it has no rows")
+    cases: dict[str, list[float]] = {}
+    for row in rows:
+        if row["absent"] != "True":
+            cases.setdefault(row["case"], []).append(float(row["dice"]))
+    return fmean(map(fmean, cases.values())) if cases else None

@@ -60,7 +60,7 @@ def detail(status: Status) -> str:
     parts = [
         "" if status.stage == "train" else status.stage,
         bar(step.done, step.total),
-        f"Dice {dice:.1f}" if dice is not None and status.stage == "train" else "",
+        f"val Dice {dice:.1f}" if dice is not None and status.stage == "train" else "",
         f"{clock(step.left)} left" if step.left else "",
     ]
     return "  ".join(part for part in parts if part)
