@@ -1,6 +1,7 @@
 """The command line: `m3hl STAGE …`, one module in `m3hl.commands` per stage."""
 
 import importlib
+import io
 import logging
 import sys
 from pathlib import Path
@@ -87,6 +88,9 @@ def first_sentence(error: Exception) -> str:
 
 def main() -> None:
     """Run the command line; a `UserError` becomes one line and exit code 1."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # As stderr does it: a terminal that cannot show a sign must not end a command.
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         cli.main(prog_name="m3hl")
     except UserError as error:

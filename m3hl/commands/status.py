@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from m3hl import options
 from m3hl.plan import read_plan
 from m3hl.progress import bar, clock
 from m3hl.status import STATES, Status, look_at
@@ -14,7 +15,11 @@ from m3hl.status import STATES, Status, look_at
 
 @click.command()
 @click.argument("results", type=click.Path(path_type=Path, file_okay=False))
-@click.option("--config", help="The configuration.  [default: RESULTS/study.json, which the workflow writes]")
+@click.option(
+    "--config",
+    help="The configuration.  [default: RESULTS/study.json, which the workflow writes]",
+    shell_complete=options.file_names,
+)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object per run and line.")
 def command(results: Path, config: str | None, as_json: bool) -> None:
     """Show how each run of the study in RESULTS, a folder results/<name>, is doing; nothing is changed.
