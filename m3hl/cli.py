@@ -1,14 +1,16 @@
 """The command line: `m3hl STAGE …`, one module in `m3hl.commands` per stage."""
 
 import importlib
+import io
 import logging
 import sys
 from pathlib import Path
 
 import click
+from click.shell_completion import CompletionItem
 
 from m3hl import __version__
-from m3hl.errors import UserError
+from m3hl.errors import ERROR, MISTAKE, UserError
 from m3hl.provenance import origin
 
 log = logging.getLogger(__name__)
@@ -24,6 +26,7 @@ STAGES = {
     "evaluate": "Segment a split with a trained run and measure it.",
     "report": "Write tables, figures and one HTML page about an experiment.",
     "predict": "Segment your own images with a trained run.",
+    "status": "Show how the runs of a study are doing, also while they run.",
     "explain": "Say why each job of the pipeline would run; nothing is run.",
     "verify": "Check every file of a study against the records of who made it.",
     "doctor": "Say what this machine has, and what is missing.",
@@ -40,6 +43,11 @@ class Stages(click.Group):
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
         """Return the command object of a stage, or None for an unknown name."""
         return importlib.import_module(f"m3hl.commands.{name}").command if name in STAGES else None
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Return the stages and options that begin as what has been typed, without importing any stage."""
+        found = [CompletionItem(name, help=text) for name, text in STAGES.items() if name.startswith(incomplete)]
+        return found + click.Command.shell_complete(self, ctx, incomplete)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the list of stages from `STAGES`, without importing them."""
@@ -80,15 +88,18 @@ def first_sentence(error: Exception) -> str:
 
 def main() -> None:
     """Run the command line; a `UserError` becomes one line and exit code 1."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # As stderr does it: a terminal that cannot show a sign must not end a command.
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         cli.main(prog_name="m3hl")
     except UserError as error:
         # Through logging, so that it stands in --log too; before the log is open, straight to the terminal.
-        log.error("m3hl: error: %s", error)
+        log.error("%s%s", ERROR, error)
         sys.exit(1)
     except Exception as error:
         if is_out_of_memory(error):
-            log.error("m3hl: error: the memory does not suffice (%s); %s", first_sentence(error), REMEDY)
+            log.error("%sthe memory does not suffice (%s); %s", ERROR, first_sentence(error), REMEDY)
             sys.exit(1)
-        log.exception("m3hl: a mistake of the program, not of yours; please report it with these lines:")
+        log.exception(MISTAKE)
         sys.exit(70)

@@ -1,4 +1,8 @@
-"""The one exception type for a user's mistakes."""
+"""The one exception type for a user's mistakes, and how errors stand in a log."""
+
+ERROR = "m3hl: error: "
+MISTAKE = "m3hl: a mistake of the program, not of yours; please report it with these lines:"
+"""Below it stands the traceback."""
 
 
 class UserError(Exception):

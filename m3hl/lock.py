@@ -47,6 +47,21 @@ def alone(folder: Path) -> Iterator[None]:
             path.unlink(missing_ok=True)
 
 
+def is_held(folder: Path) -> bool | None:
+    """Return whether a process holds a folder; None where that cannot be told, as there is no lock or none can be.
+
+    Looking takes the lock for a moment, so it is for folders that seem to be left alone.
+    """
+    try:
+        with (folder / "lock").open(encoding="utf-8") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return None
+    return False
+
+
 def opened(path: Path) -> TextIO:
     """Return a file that is read and added to; raises `UserError` where that is not allowed."""
     try:

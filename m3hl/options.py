@@ -5,13 +5,23 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click.shell_completion import CompletionItem
 
 PATH = click.Path(path_type=Path)
 MOST_THREADS = 1024
 """OpenMP ends the process where it cannot start as many threads as it is told to."""
 
+
+def file_names(context: click.Context, parameter: click.Parameter, typed: str) -> list[CompletionItem]:
+    """Let the shell complete names of files."""
+    return [CompletionItem(typed, type="file")]
+
+
 config = click.option(
-    "--config", required=True, help="The configuration: a YAML file, or YAML or JSON text itself."
+    "--config",
+    required=True,
+    help="The configuration: a YAML file, or YAML or JSON text itself.",
+    shell_complete=file_names,
 )
 dataset = click.option("--dataset", required=True, help="Name of the data set in the configuration.")
 store = click.option("--store", required=True, type=PATH, help="The data set's HDF5 store.")

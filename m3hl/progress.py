@@ -1,11 +1,34 @@
 """Progress as plain lines, so that parallel jobs, log files and CI can all show it."""
 
 import logging
+import re
 import time
+from dataclasses import dataclass
 
 log = logging.getLogger(__name__)
 
 BAR_WIDTH = 20
+LINE = re.compile(
+    rf"^.*  [█░]{{{BAR_WIDTH}}} +\d+% (?P<done>\d+)/(?P<total>\d+)(?:  (?P<text>.*))?"
+    r"  (?:(?P<left>[\d:]+|\?) left|took [\d:]+)$"
+)
+"""What `Progress.line` writes."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """How far something was when a line was logged.
+
+    Attributes:
+        done, total: steps.
+        text: the numbers behind the bar.
+        left: seconds that were left; None where that was not known, 0 at the end.
+    """
+
+    done: int
+    total: int
+    text: str
+    left: int | None
 
 
 class Progress:
@@ -32,13 +55,21 @@ class Progress:
 
     def line(self, elapsed: float, text: str) -> str:
         """Return the line to show after `elapsed` seconds."""
-        share = self.done / self.total if self.total else 1.0
-        bar = "█" * round(share * BAR_WIDTH)
         rate = (self.done - self._first) / elapsed if elapsed > 0 else 0.0
         left = clock((self.total - self.done) / rate) if rate else "?"
         when = f"{left} left" if self.done < self.total else f"took {clock(elapsed)}"
-        parts = [self.label, f"{bar:░<{BAR_WIDTH}} {share:4.0%} {self.done}/{self.total}", text, when]
+        parts = [self.label, bar(self.done, self.total), text, when]
         return "  ".join(part for part in parts if part)
+
+
+def bar(done: int, total: int) -> str:
+    """Return a bar, the percentage and both numbers.
+
+    >>> bar(1, 4)
+    '█████░░░░░░░░░░░░░░░  25% 1/4'
+    """
+    share = done / total if total else 1.0
+    return f"{'█' * round(share * BAR_WIDTH):░<{BAR_WIDTH}} {share:4.0%} {done}/{total}"
 
 
 def clock(seconds: float) -> str:
@@ -50,3 +81,17 @@ def clock(seconds: float) -> str:
     minutes, second = divmod(round(seconds), 60)
     hours, minute = divmod(minutes, 60)
     return f"{hours}:{minute:02}:{second:02}" if hours else f"{minute}:{second:02}"
+
+
+def read_line(line: str) -> Step | None:
+    """Return what a line of a log says about progress, None where it is another line.
+
+    >>> read_line("a  ██████████░░░░░░░░░░  50% 3/6  Dice 80.0  0:12 left")
+    Step(done=3, total=6, text='Dice 80.0', left=12)
+    """
+    found = LINE.match(line)
+    if found is None:
+        return None
+    left = found["left"] or "0"
+    seconds = None if left == "?" else sum(int(part) * 60**n for n, part in enumerate(reversed(left.split(":"))))
+    return Step(int(found["done"]), int(found["total"]), found["text"] or "", seconds)

@@ -2,6 +2,7 @@
 
 import os
 import platform
+import re
 import resource
 import subprocess
 import sys
@@ -16,6 +17,8 @@ from m3hl import __version__
 LIBRARIES = ("torch", "numpy", "scipy", "h5py", "SimpleITK")
 WORKING_COPY = "/opt/working-copy"
 """Where in the image a mounted working copy is used instead of the image's own package."""
+ORIGIN = re.compile(r"\d{4}-\d\d-\d\dT\S+ m3hl \d")
+"""How the line of `origin` begins."""
 
 
 class Stopwatch:

@@ -6,7 +6,6 @@ import click
 
 from m3hl import options
 from m3hl.config.experiment import load_config
-from m3hl.data.sources import obtain
 from m3hl.provenance import Stopwatch
 from m3hl.records import write_record
 from m3hl.seal import Seal, beside
@@ -23,6 +22,8 @@ def command(config: str, dataset: str, out: Path) -> None:
     files are fetched when the data set says `download: true`; its terms of use are shown first. Who made the list
     is written beside it (.provenance, JSON).
     """
+    from m3hl.data.sources import obtain
+
     study, stopwatch = load_config(config), Stopwatch()
     record = beside(out)
     seal = Seal(record, study, "download", dataset)

@@ -7,7 +7,6 @@ import click
 from m3hl import options
 from m3hl.config.experiment import load_config
 from m3hl.data.inventory import load_inventory
-from m3hl.data.preprocess import preprocess
 from m3hl.provenance import Stopwatch
 from m3hl.records import write_record
 from m3hl.seal import Seal, beside
@@ -25,6 +24,8 @@ def command(config: str, dataset: str, files: Path, out: Path) -> None:
     label values), and arrays of known data sets are compared with the published ones. Who made the store is
     written beside it (.provenance, JSON): the same files give the same store, whoever makes it.
     """
+    from m3hl.data.preprocess import preprocess
+
     study, stopwatch = load_config(config), Stopwatch()
     record = beside(out)
     seal = Seal(record, study, "preprocess", dataset, inputs=[files])

@@ -6,7 +6,6 @@ import click
 
 from m3hl import options
 from m3hl.errors import UserError
-from m3hl.verify import Chain
 
 
 @click.command()
@@ -17,6 +16,8 @@ def command(results: Path) -> None:
     Every file is compared with the digest that the record of its making holds, and every stage's inputs with what
     is there now. Each thing that does not fit is one line, and the exit code is 1. It works on a copy as well.
     """
+    from m3hl.verify import Chain
+
     chain, count = Chain(results), 0
     for problem in chain.problems():
         click.echo(problem)

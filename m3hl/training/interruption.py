@@ -8,6 +8,10 @@ SIGNALS = (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT)
 """What schedulers send before they kill, and Ctrl-C."""
 
 
+SAVED = "saved; the same command goes on from there"
+"""How the error of a training that was interrupted ends."""
+
+
 class Interrupted(Exception):
     """A signal arrived; the text is its name."""
 

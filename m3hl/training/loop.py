@@ -21,7 +21,7 @@ from m3hl.training.checkpoint import MISFITS, Checkpoints, misfit
 from m3hl.training.curves import Curves
 from m3hl.training.execution import Execution
 from m3hl.training.history import History
-from m3hl.training.interruption import Interrupted, Interruption
+from m3hl.training.interruption import SAVED, Interrupted, Interruption
 from m3hl.training.optimization import learning_rate, sgd, step
 from m3hl.training.selection import Selection
 from m3hl.training.state import Training
@@ -113,9 +113,7 @@ def train(
             training.require_finite()
             if first:
                 checkpoints.save(training.state_dict())
-            raise UserError(
-                f"{signal} at iteration {training.iteration}: saved; the same command goes on from there"
-            ) from signal
+            raise UserError(f"{signal} at iteration {training.iteration}: {SAVED}") from signal
 
 
 def row_is_due(training: Training, settings: RunSettings) -> bool:

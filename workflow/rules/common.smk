@@ -36,6 +36,7 @@ from m3hl.data.sources import data_folders, own_files
 from m3hl.errors import UserError
 from m3hl.files import parse_yaml, read_text
 from m3hl.image import container_settings, describe_image, environment
+from m3hl.plan import write_plan
 from m3hl.provenance import commit_name
 from m3hl.relay import pass_signals_on
 
@@ -74,10 +75,11 @@ NAME = r"[A-Za-z0-9][A-Za-z0-9.-]*"
 RESULTS = Path("results") / STUDY.name
 DATA = RESULTS / "data" / "{dataset}"
 RUN = RESULTS / "runs" / "{dataset}" / "{method}" / "labeled-{labeled}" / "seed-{seed}"
-WORK = str(RESULTS / "work" / RUN.relative_to(RESULTS / "runs"))
+PLACE = Path()
 if workflow.storage_settings.default_storage_provider == "fs":
     # A pod's own folder goes with it, a checkpoint must not: it lies where the results do.
-    WORK = os.path.join(workflow.storage_settings.default_storage_prefix or "", WORK)
+    PLACE = Path(workflow.storage_settings.default_storage_prefix or "")
+WORK = str(PLACE / RESULTS / "work" / RUN.relative_to(RESULTS / "runs"))
 if workflow.is_main_process:
     Adoption(RESULTS, STUDY, Path(".snakemake", "metadata")).set_times()
 IMAGE = ROOT / "containers" / "m3hl.sif"
@@ -98,6 +100,14 @@ if DeploymentMethod.APPTAINER in workflow.deployment_settings.deployment_method:
                 ],
             )
         )
+    except UserError as error:
+        raise WorkflowError(str(error)) from None
+
+
+def note_study():
+    """Leave word of the runs that are planned, for `m3hl status`."""
+    try:
+        write_plan(STUDY, PLACE / RESULTS)
     except UserError as error:
         raise WorkflowError(str(error)) from None
 
