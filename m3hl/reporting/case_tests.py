@@ -69,18 +69,18 @@ def unit(study: Study, test: CaseTest) -> str:
     return study.datasets[test.comparison.method.dataset].group if test.grouped else "case"
 
 
-def verdict(study: Study, test: CaseTest) -> str:
-    """Return a test in words that claim no more than it shows."""
-    result, noun = test.result, unit(study, test)
-    mark = "†" if test.comparison.test_selected else ""
-    text = (
-        f"{count(result.n, noun)}{f' with {len(test.by_case)} cases' if test.grouped else ''}, "
-        f"{result.above} above and {result.below} below zero; mean {signed(result.mean)}{mark} percentage points, "
-        f"95 % interval {interval(test)}{mark}; Wilcoxon signed rank p {p_text(result.p, '= ')}{mark}."
+def verdict(study: Study, test: CaseTest, tests: int) -> str:
+    """Return a test, one of so many `tests`, in words that claim no more than it shows."""
+    result, mark = test.result, "†" if test.comparison.test_selected else ""
+    cases = f" with {count(len(test.by_case), 'case')}" if test.grouped else ""
+    seeds = f"mean over {len(test.seeds)} seeds" if len(test.seeds) > 1 else "one seed"
+    holm = f", corrected for {tests} tests {p_text(test.holm_p, '= ')}{mark}" if tests > 1 else ""
+    few = f" With so few, p cannot fall below {p_text(result.least_p)}." if result.least_p > ALPHA else ""
+    return (
+        f"{count(result.n, unit(study, test))}{cases}, {seeds}: {result.above} above and {result.below} below "
+        f"zero; mean {signed(result.mean)}{mark} percentage points, 95 % interval {interval(test)}{mark}; "
+        f"Wilcoxon signed rank p {p_text(result.p, '= ')}{mark}{holm}.{few}"
     )
-    if result.least_p > ALPHA:
-        text += f" With so few, p cannot fall below {p_text(result.least_p)}."
-    return text
 
 
 def interval(test: CaseTest) -> str:

@@ -54,7 +54,7 @@ def dataset_content(study: Study, name: str, tests: list[CaseTest]) -> dict[str,
         "group": group,
         "folded": len(cases) > UNFOLDED,
         "boxes": boxes([spread(study, method) for method in methods], f"case-dice-{name}", title),
-        "panels": [panel_content(study, test, title) for test in mine[:MOST_PANELS]],
+        "panels": [panel_content(study, test, len(tests), title) for test in mine[:MOST_PANELS]],
         "undrawn": len(mine[MOST_PANELS:]),
         "untested": "" if mine else why_untested(study, rows),
         "gaps": [(study.methods[row.method].label, row) for row in rows if row.reason],
@@ -80,8 +80,8 @@ def spread(study: Study, method: MethodColumns) -> Spread:
     return Spread(method.label + mark, list(study.methods).index(method.row.method), dice)
 
 
-def panel_content(study: Study, test: CaseTest, title: str) -> dict[str, Any]:
-    """Return the drawing of one comparison, and its caption."""
+def panel_content(study: Study, test: CaseTest, tests: int, title: str) -> dict[str, Any]:
+    """Return the drawing of one of so many `tests`, and its caption."""
     compared = test.comparison
     pair = compared.method.method, compared.baseline.method
     order, (ours, theirs) = list(study.methods), (study.methods[name].label for name in pair)
@@ -94,7 +94,7 @@ def panel_content(study: Study, test: CaseTest, title: str) -> dict[str, Any]:
     return {
         "pair": f"{ours} − {theirs}",
         "unit": unit(study, test),
-        "verdict": verdict(study, test),
+        "verdict": verdict(study, test, tests),
         "drawing": drawing,
     }
 
