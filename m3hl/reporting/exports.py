@@ -23,6 +23,7 @@ LATEX = {
     "\\": r"\textbackslash{}",
     "–": "--",
     "−": "$-$",
+    "<": "$<$",
     "±": r"$\pm$",
     "³": r"\textsuperscript{3}",
     "†": r"\dag{}",

@@ -62,7 +62,7 @@ def page(config, folder):
 def test_has_every_section_and_fits_in_three_megabytes(whole, make_config):
     html = page_of(load_study(make_config(), whole))
     sections = [a["id"] for a in Page(html).find("section")]
-    assert sections == ["answer", "method", "results", "curves", "examples", "provenance", "cautions"]
+    assert sections == ["answer", "method", "results", "cases", "curves", "examples", "provenance", "cautions"]
     assert len(html.encode()) < 3e6
 
 
