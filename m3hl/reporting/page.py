@@ -6,12 +6,14 @@ from typing import Any
 import jinja2
 
 from m3hl.reporting import text
-from m3hl.reporting.sections import answer, cautions, curves, examples, method, provenance, results
+from m3hl.reporting.sections import ablation, answer, cautions, curves, examples, method, provenance, results
 from m3hl.reporting.study import Study
 
-SECTIONS = (answer, method, results, curves, examples, provenance, cautions)
+SECTIONS = (answer, method, results, ablation, curves, examples, provenance, cautions)
 """In the order of the page."""
-FILTERS = {name: getattr(text, name) for name in ("number", "count", "given_labels", "duration", "memory")}
+FILTERS = {
+    name: getattr(text, name) for name in ("number", "signed", "count", "given_labels", "duration", "memory")
+}
 
 
 def gather(study: Study) -> dict[ModuleType, dict[str, Any]]:
