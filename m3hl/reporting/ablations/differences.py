@@ -1,6 +1,7 @@
 """In what the presets `paper` and `released` differ."""
 
-from dataclasses import dataclass
+import json
+from collections.abc import Callable
 from typing import Any
 
 import pandas as pd
@@ -15,16 +16,6 @@ from m3hl.reporting.tables import Line
 PAPER, RELEASED = "paper", "released"
 
 
-@dataclass(frozen=True)
-class Difference:
-    """An option in which the presets differ: its values as text, and what it is."""
-
-    option: str
-    paper: str
-    released: str
-    meaning: str
-
-
 def differing(settings: RunSettings) -> dict[str, tuple[Any, Any]]:
     """Return the options in which the presets differ on a run's data, with the paper's and the released value."""
     paper, released = preset_options(PAPER, settings), preset_options(RELEASED, settings)
@@ -36,22 +27,24 @@ def has_both_presets(lines: list[Line]) -> bool:
     return {line.row.settings.preset for line in m3hl_lines(lines)} == {PAPER, RELEASED}
 
 
-def differences(facts: DatasetFacts, lines: list[Line]) -> dict[str, Any]:
+def differences(facts: DatasetFacts, lines: list[Line]) -> Table:
     """Return in what the presets differ on a data set that has lines of M³HL."""
     settings = m3hl_lines(lines)[0].row.settings
-    found = [
-        Difference(key, plain(paper), plain(released), meaning(key))
-        for key, (paper, released) in differing(settings).items()
-    ]
-    return {
-        "lines": found,
-        "dimensions": settings.dimensions,
-        "table": Table(
-            f"ablation-differences-{facts.name}",
-            f"In what the presets paper and released of M³HL differ on {settings.dimensions}D data.",
-            pd.DataFrame([vars(difference) for difference in found]),
-        ),
-    }
+
+    def frame(write: Callable[[Any], str]) -> pd.DataFrame:
+        return pd.DataFrame(
+            [
+                {"option": option, PAPER: write(paper), RELEASED: write(released), "meaning": meaning(option)}
+                for option, (paper, released) in differing(settings).items()
+            ]
+        )
+
+    return Table(
+        f"ablation-differences-{facts.name}",
+        f"{facts.name}: in what the presets paper and released of M³HL differ on {settings.dimensions}D data.",
+        frame(json.dumps),
+        frame(plain),
+    )
 
 
 def meaning(option: str) -> str:

@@ -114,7 +114,7 @@ def export(facts: DatasetFacts, family: Family, rungs: list[Rung]) -> Table:
                 "Changes": str(len(rung.changes)),
                 "Turned": ", ".join(rung.turned),
                 "Dice": spread(mean, deviation) + (TEST_MARK if row.test_selected else ""),
-                "Step": "" if rung.step is None else signed(rung.step) + (TEST_MARK if rung.step_marked else ""),
+                "Step": None if rung.step is None else signed(rung.step) + (TEST_MARK if rung.step_marked else ""),
                 "From": previous,
                 "Runs": f"{len(row.ended)} of {len(row.runs)}",
             }
