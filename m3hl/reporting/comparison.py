@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from statistics import fmean
 
-from m3hl.evaluation.summary import run_means
+from m3hl.evaluation.summary import RUN, run_means
 from m3hl.reporting.study import Row, Study
 
 
@@ -36,12 +36,7 @@ class Comparison:
 
 def compare(study: Study, algorithm: str = "m3hl", baseline: str = "supervised") -> list[Comparison]:
     """Return every pair of rows that differ in the algorithm alone and share ended seeds."""
-    if study.metrics.empty:
-        return []
-    dice = {
-        (run["dataset"], run["method"], run["labeled"], run["seed"]): run["dice"]
-        for run in run_means(study.metrics, "published").dropna(subset="dice").to_dict("records")
-    }
+    dice = run_dice(study)
     found = []
     for dataset in study.datasets:
         rows = study.rows(dataset)
@@ -60,6 +55,14 @@ def compare(study: Study, algorithm: str = "m3hl", baseline: str = "supervised")
                             )
                         )
     return found
+
+
+def run_dice(study: Study) -> dict[tuple, float]:
+    """Return the mean Dice in percent of every run that has one, by data set, method, labeled count and seed."""
+    if study.metrics.empty:
+        return {}
+    means = run_means(study.metrics, "published").dropna(subset="dice")
+    return {tuple(run[key] for key in RUN): run["dice"] for run in means.to_dict("records")}
 
 
 def paired(dice: dict[tuple, float], method: Row, baseline: Row) -> list[tuple[float, float]]:

@@ -6,7 +6,7 @@ from pathlib import Path
 from m3hl.config.dataset import DatasetConfig
 from m3hl.config.experiment import MethodConfig
 from m3hl.config.run import describe, published_or
-from m3hl.reporting.text import count, times
+from m3hl.reporting.text import NONE, count, times
 
 LABELS = {"m3hl": "M³HL", "supervised": "Supervised"}
 
@@ -110,8 +110,10 @@ def differences(config: DatasetConfig) -> tuple[str, ...]:
 
 def plain(value: object) -> str:
     """Return a setting as a reader writes it."""
+    if value is None:
+        return NONE
     if isinstance(value, tuple | list):
-        return times(value)
+        return ", ".join(value) if isinstance(value[0], str) else times(value)
     return (
         f"{value:,}".replace(",", "\u202f")
         if isinstance(value, int) and not isinstance(value, bool)

@@ -9,6 +9,7 @@ from typing import TypeVar
 import pandas as pd
 
 from m3hl.config.experiment import Config, Run
+from m3hl.config.run import RunSettings
 from m3hl.errors import UserError
 from m3hl.evaluation.summary import RUN, read_metrics
 from m3hl.reporting.facts import DatasetFacts, MethodFacts, dataset_facts, method_facts
@@ -26,6 +27,7 @@ class RunResult:
 
     Attributes:
         run: which one it is.
+        settings: what the configuration says of it, with data set defaults, preset and overrides resolved.
         folder: where its files are.
         record: run.json, None where there is none.
         evaluation: evaluation.json, None where there is none.
@@ -35,6 +37,7 @@ class RunResult:
     """
 
     run: Run
+    settings: RunSettings
     folder: Path
     record: TrainingRecord | None
     evaluation: EvaluationRecord | None
@@ -61,6 +64,11 @@ class Row:
     method: str
     labeled: int | str
     runs: tuple[RunResult, ...]
+
+    @property
+    def settings(self) -> RunSettings:
+        """The settings of its runs, which differ in the seed alone; those of the first run."""
+        return self.runs[0].settings
 
     @property
     def ended(self) -> tuple[RunResult, ...]:
@@ -141,11 +149,11 @@ def load_study(config: Config, folder: Path) -> Study:
             name: dataset_facts(name, dataset, folder) for name, dataset in config.datasets.items() if name in used
         },
         methods={name: method_facts(name, method) for name, method in config.methods.items() if name in methods},
-        results=tuple(load_result(run, folder / run.path) for run in runs),
+        results=tuple(load_result(run, config.settings(run), folder / run.path) for run in runs),
     )
 
 
-def load_result(run: Run, folder: Path) -> RunResult:
+def load_result(run: Run, settings: RunSettings, folder: Path) -> RunResult:
     """Read the files of one run; what is missing or unreadable becomes a gap."""
     gaps: list[str] = []
 
@@ -161,6 +169,7 @@ def load_result(run: Run, folder: Path) -> RunResult:
         gaps.append(NOT_EVALUATED if trained else NOT_TRAINED)
     return RunResult(
         run=run,
+        settings=settings,
         folder=folder,
         metrics=read("metrics.csv", read_metrics) if evaluated else None,
         record=read("run.json", partial(read_record, kind=TrainingRecord)) if trained or evaluated else None,

@@ -7,6 +7,8 @@ from m3hl.progress import clock
 
 NONE = "–"
 MINUS = "−"
+TEST_MARK = "†"
+"""Stands at numbers whose weights the test split chose."""
 
 
 def number(value: float | None, digits: int = 2) -> str:
@@ -18,6 +20,16 @@ def number(value: float | None, digits: int = 2) -> str:
     if value is None or isnan(value):
         return NONE
     return f"{value:.{digits}f}".replace("-", MINUS)
+
+
+def spread(mean: float | None, deviation: float | None, digits: int = 2) -> str:
+    """Return a mean and, where there is one, its standard deviation.
+
+    >>> spread(90.0, 1.25), spread(90.0, float("nan"))
+    ('90.00 ± 1.25', '90.00')
+    """
+    known = deviation is not None and not isnan(deviation)
+    return f"{number(mean, digits)} ± {number(deviation, digits)}" if known else number(mean, digits)
 
 
 def percent(value: float) -> str:

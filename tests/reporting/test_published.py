@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from m3hl.reporting.page import gather, render
-from m3hl.reporting.published import table1
+from m3hl.reporting.published import FIGURE4_KIND, TABLE2, table1
 from m3hl.reporting.sections import answer, results
 from m3hl.reporting.study import load_study
 
@@ -76,3 +76,31 @@ def test_the_answer_names_the_papers_gain(make_config, tmp_path):
     study = load_study(public(make_config, [7, 8]), tmp_path)
     assert answer.printed_gain(study, "acdc") == "+11.1 percentage points on acdc"
     assert answer.printed_gain(study, "la") == "+8.3 percentage points on la"
+
+
+@pytest.mark.skipif(not PAPER.is_file(), reason="the paper's text is not beside the project")
+def test_every_number_of_table_2_is_the_papers():
+    text = PAPER.read_text(encoding="utf-8")
+    table = text[text.index("Table 2: ") : text.index("Selection of Mask Patch Size")]
+    rows = [line.split("\t")[:8] for line in table.splitlines() if re.search(r"\t\d+\.\d+\t$", line)]
+    assert len(rows) == len(TABLE2) == 7
+    for (name, *marks, dice, jaccard, asd, hd95), row in zip(rows, TABLE2, strict=True):
+        assert re.sub(r"\\mathrm|[${}^\s]", "", name).replace("3", "³") == row.method.replace(" ", "")
+        assert tuple(mark == "✓" for mark in marks) == row.losses
+        # The heads of the last two columns are swapped in print.
+        assert [float(value) for value in (dice, jaccard, asd, hd95)] == [row.dice, row.jaccard, row.hd95, row.asd]
+
+
+@pytest.mark.skipif(not PAPER.is_file(), reason="the paper's text is not beside the project")
+def test_what_is_said_of_figure_4_is_the_papers():
+    text = PAPER.read_text(encoding="utf-8")
+    assert "optimal performance is achieved with a patch size of 64 and a mask ratio of 50%" in text
+    assert "on the ACDC dataset (10% labeled data)" in text
+    assert FIGURE4_KIND == "acdc"
+
+
+def test_the_last_row_of_table_2_is_that_of_table_1():
+    ours = next(row for row in table1("la") if row.ours == "m3hl")
+    last = TABLE2[-1]
+    assert (last.dice, last.jaccard, last.hd95, last.asd) == (ours.dice, ours.jaccard, ours.hd95, ours.asd)
+    assert last.losses == (False, True, True)

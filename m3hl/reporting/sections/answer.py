@@ -5,12 +5,11 @@ from typing import Any
 from m3hl.reporting.comparison import Comparison, compare
 from m3hl.reporting.published import LABELED, table1
 from m3hl.reporting.study import Study
-from m3hl.reporting.text import count, given_labels, number, percent, sentence_list, signed
+from m3hl.reporting.text import TEST_MARK, count, given_labels, number, percent, sentence_list, signed
 
 TITLE = "The answer"
 MOST_DATASETS = 2
 """So many data sets get a sentence of their own; more are summed up in one."""
-TEST_MARK = "†"
 
 
 def content(study: Study) -> dict[str, Any]:

@@ -1,0 +1,46 @@
+"""A study of ablations with made-up numbers, and no images: what `m3hl evaluate` leaves, and no more."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from m3hl.config.experiment import Config, Run, load_config
+from m3hl.evaluation.metrics import COLUMNS
+
+ABLATION = Path(__file__).parents[2] / "config" / "ablation.yaml"
+
+
+def planned_ablation(seeds=(1, 2)):
+    """Return config/ablation.yaml with other seeds."""
+    config = load_config(ABLATION)
+    blocks = tuple(block.model_copy(update={"seed": tuple(seeds)}) for block in config.experiments)
+    return config.model_copy(update={"experiments": blocks})
+
+
+def write_made_up(folder: Path, config: Config, dice=None, rule="val"):
+    """Write metrics of every run; `dice` gives a run's Dice in percent, or None for a run that has not ended."""
+    for run in config.runs():
+        value = (dice or made_up_dice)(run)
+        if value is not None:
+            write_made_up_run(folder, run, value, rule)
+
+
+def write_made_up_run(folder: Path, run: Run, dice: float, rule="val"):
+    """Write the metrics of one case and one class, and a record."""
+    path = folder / run.path
+    path.mkdir(parents=True, exist_ok=True)
+    numbers = {"dice": dice, "jaccard": dice - 9, "hd95": (100 - dice) / 3, "asd": (100 - dice) / 9}
+    row = dict.fromkeys(COLUMNS, 1.0) | {"case": "a", "group": "a", "class": "x"} | numbers
+    row |= dict.fromkeys(("missed", "spurious", "absent"), False)
+    pd.DataFrame([row])[list(COLUMNS)].to_csv(path / "metrics.csv", index=False)
+    (path / "run.json").write_text(json.dumps({"selection": {"rule": rule}}), encoding="utf-8")
+
+
+def made_up_dice(run: Run) -> float:
+    """Return a Dice that depends on data set, method and seed by chance."""
+    names = [*run.dataset.encode(), *run.method.encode()]
+    return float(
+        np.random.default_rng(names).uniform(80, 92) + np.random.default_rng([run.seed, *names]).normal(0, 0.4)
+    )
