@@ -66,6 +66,17 @@ def volume_view(rng: np.random.Generator, shape: tuple[int, int, int], crop: tup
     )
 
 
+def central_view(shape: tuple[int, ...], crop: tuple[int, ...]) -> View:
+    """Return the view of a slice (H, W) resized to `crop`, or of the middle of a volume (X, Y, Z), zeros around."""
+    if len(crop) == 2:
+        coordinates = [nearest_index(n, out).astype(float) for n, out in zip(shape, crop, strict=True)]
+    else:
+        coordinates = [
+            int((n - out) / 2) + np.arange(out, dtype=float) for n, out in zip(shape, crop, strict=True)
+        ]
+    return View(np.eye(2), np.zeros(2), tuple(coordinates))
+
+
 def seen_box(view: View, shape: tuple[int, ...]) -> tuple[slice, ...]:
     """Return the part of an image of `shape` that a view may show, at least one voxel; of a slice the whole.
 

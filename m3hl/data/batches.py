@@ -134,7 +134,7 @@ def split_cases(store: Store, labeled: int | str) -> tuple[list[CaseInfo], list[
     """Return the labeled and the unlabeled training cases when the first `labeled` groups have labels.
 
     With "all", every labeled group counts as labeled, and the same images serve as the unlabeled ones.
-    The unlabeled cases' labels, where there are any, are never read.
+    Training never reads the unlabeled cases' labels, where there are any.
 
     Raises:
         UserError: there are not so many labeled groups, or none.

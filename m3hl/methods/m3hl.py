@@ -77,6 +77,11 @@ class Method(method.Method):
             total = total + losses["supervised"]
         return {"loss": total} | losses
 
+    def pseudo_labels(self, network: Callable[[Tensor], nets.Output], images: Tensor) -> Tensor:
+        """Return the labels that a network as teacher gives two streams of unlabeled images."""
+        taught = self.forward_streams(network, images.chunk(2))
+        return torch.cat([pseudo_label(out.logits) for out in taught])
+
     def mix_loss(self, logits: Tensor, labels: Tensor, pseudo_labels: Tensor, labeled_side: Tensor) -> Tensor:
         """Return one stream's term of L_mix (Eq. 3): each side of the mask with its own target and weight."""
         o = self.options

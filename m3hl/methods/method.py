@@ -1,10 +1,13 @@
 """What the training loop needs to know of a method."""
 
+from collections.abc import Callable
+
 from torch import Tensor, nn
 
 from m3hl.data.batches import Batch
 from m3hl.errors import UserError
 from m3hl.methods.team import Team
+from m3hl.nets.output import Output
 
 
 class Method(nn.Module):
@@ -22,6 +25,10 @@ class Method(nn.Module):
     def losses(self, batch: Batch) -> dict[str, Tensor]:
         """Return scalar losses by name; "loss" is the one to minimise, the others are logged."""
         raise NotImplementedError
+
+    def pseudo_labels(self, network: Callable[[Tensor], Output], images: Tensor) -> Tensor:
+        """Return the labels (B_u, *) that the method would make of unlabeled images (B_u, 1, *) with a network."""
+        return network(images).logits.argmax(1)
 
     def join(self, team: Team) -> None:
         """Train with other processes; raises `UserError` where a method cannot be shared out."""

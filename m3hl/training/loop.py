@@ -23,6 +23,7 @@ from m3hl.training.execution import Execution
 from m3hl.training.history import History
 from m3hl.training.interruption import SAVED, Interrupted, Interruption
 from m3hl.training.optimization import learning_rate, sgd, step
+from m3hl.training.pseudo_labels import PseudoLabelCheck
 from m3hl.training.selection import Selection
 from m3hl.training.state import Training
 from m3hl.training.validation import Validation
@@ -68,6 +69,7 @@ def train(
     counts = method.labeled_batch, method.unlabeled_batch
     batches = Batches.load(store, settings, device, counts, execution.budget())
     validation = Validation.load(store, settings, device) if first else None
+    check = PseudoLabelCheck.load(store, settings, method.unlabeled_batch, device) if first else None
     optimizer, selection = sgd(method, settings.options), Selection(settings.selection)
     identity = {"settings": settings.model_dump(mode="json"), "store": sha256_file(store.path), "code": code}
     checkpoints = Checkpoints(work, identity, execution.arithmetic() | {"processes": team.size})
@@ -95,7 +97,7 @@ def train(
                 # Before the next step: a run that was interrupted while it validated begins with that.
                 if row_is_due(training, settings):
                     with execution.validating():
-                        record(training, settings, validation, board, interruption)
+                        record(training, settings, validation, check, board, interruption)
                     training.seconds = time.monotonic() - begun
                     if first and checkpoint_is_due(training, settings):
                         checkpoints.save(training.state_dict())
@@ -133,6 +135,7 @@ def record(
     training: Training,
     settings: RunSettings,
     validation: Validation | None,
+    check: PseudoLabelCheck | None,
     board: Curves | None,
     interruption: Interruption,
 ) -> None:
@@ -140,6 +143,8 @@ def record(
     method, iteration = training.method, training.iteration
     validates = is_due(iteration, settings.validate_every, settings.iterations)
     scores = validation(method.networks(), interruption.check) if validates and validation else {}
+    if validates and check:
+        scores |= check(method)
     row = training.history.close_row(iteration, learning_rate(settings.options, iteration - 1), scores)
     training.require_finite()
     if board:

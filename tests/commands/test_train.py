@@ -39,19 +39,21 @@ def test_the_weights_are_of_the_run(study):
     assert parameters == record["counts"]["parameters"]
 
 
+COLUMNS = ["iteration", "learning_rate", "loss", "mix", "low", "high"]
+PSEUDO = ["pseudo_student_dice", "pseudo_teacher_dice"]
+
+
 def test_the_history_of_2d_has_validation_dice(hearts):
     rows = read_history(hearts)
-    assert list(rows[0]) == [
-        "iteration", "learning_rate", "loss", "mix", "low", "high", "val_student_dice", "val_teacher_dice",
-    ]  # fmt: skip
+    assert list(rows[0]) == [*COLUMNS, "val_student_dice", "val_teacher_dice", *PSEUDO]
     assert [int(row["iteration"]) for row in rows] == list(range(1, 11))
     assert [int(row["iteration"]) for row in rows if row["val_student_dice"]] == [5, 10]
     assert {row["learning_rate"] for row in rows} == {"0.01"}
 
 
-def test_without_validation_scans_the_history_has_losses_only(atria):
+def test_without_validation_scans_the_history_has_no_validation_dice(atria):
     rows = read_history(atria)
-    assert list(rows[0]) == ["iteration", "learning_rate", "loss", "mix", "low", "high"]
+    assert list(rows[0]) == [*COLUMNS, *PSEUDO]
     assert [int(row["iteration"]) for row in rows] == [1, 2, 3]
 
 

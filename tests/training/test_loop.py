@@ -16,6 +16,8 @@ from m3hl.training.optimization import learning_rate
 from m3hl.training.tensors import load_tensors
 from m3hl.training.validation import Validation
 
+VALIDATION = ["val_student_dice", "val_teacher_dice"]
+PSEUDO = ["pseudo_student_dice", "pseudo_teacher_dice"]
 PLAIN_SGD = {"learning_rate": 1.0, "momentum": 0.0, "weight_decay": 0.0}
 
 
@@ -34,7 +36,7 @@ def test_the_history_has_five_rows_per_validation_and_one_at_the_end(launch, mak
     ("method", "columns"),
     [
         ("supervised", ["loss", "val_student_dice"]),
-        ("m3hl", ["loss", "mix", "low", "high", "val_student_dice", "val_teacher_dice"]),
+        ("m3hl", ["loss", "mix", "low", "high", *VALIDATION, *PSEUDO]),
     ],
 )
 def test_columns_are_the_losses_and_the_dice_of_each_network(launch, make_settings, tmp_path, method, columns):
