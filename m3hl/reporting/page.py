@@ -6,7 +6,17 @@ from typing import Any
 import jinja2
 
 from m3hl.reporting import text
-from m3hl.reporting.sections import ablation, answer, cases, cautions, curves, examples, method, provenance, results
+from m3hl.reporting.sections import (
+    ablation,
+    answer,
+    cases,
+    cautions,
+    curves,
+    examples,
+    method,
+    provenance,
+    results,
+)
 from m3hl.reporting.study import Study
 
 SECTIONS = (answer, method, results, cases, ablation, curves, examples, provenance, cautions)

@@ -52,15 +52,6 @@ def signed(value: float, digits: int = 2) -> str:
     return f"{value:+.{digits}f}".replace("-", MINUS)
 
 
-def spread(mean: float | None, std: float | None) -> str:
-    """Return mean ± standard deviation, the latter where there is one.
-
-    >>> spread(90.4, 0.25), spread(90.4, float("nan")), spread(None, None)
-    ('90.40 ± 0.25', '90.40', '–')
-    """
-    return number(mean) if std is None or isnan(std) else f"{number(mean)} ± {number(std)}"
-
-
 def interval(low: float, high: float) -> str:
     """Return an interval of differences, or a dash where there is none.
 

@@ -1,4 +1,4 @@
-"""Dice of pseudo-labels in the learning curve: what it measures, and that nothing in training comes to know of it."""
+"""Dice of pseudo-labels in the learning curve: what it measures, and that training does not know of it."""
 
 import h5py
 import numpy as np
