@@ -78,9 +78,11 @@ def beside_paper(study: Study, dataset: str) -> list[Beside]:
         return []
     printed = {row.ours: row for row in table1(facts.kind) if row.ours}
     pairs = [
-        (row, printed[study.methods[row.method].algorithm])
+        (row, printed[method.algorithm])
         for row in study.rows(dataset)
-        if row.labeled == LABELED[facts.kind] and study.methods[row.method].algorithm in printed
+        if row.labeled == LABELED[facts.kind]
+        and (method := study.methods[row.method]).as_published
+        and method.algorithm in printed
     ]
     means = {} if study.metrics.empty else {c: run_means(study.metrics, c).set_index(RUN) for c in CONVENTIONS}
     return [
@@ -93,7 +95,7 @@ def beside_paper(study: Study, dataset: str) -> list[Beside]:
                     for metric in METRICS
                 }
                 for convention, table in means.items()
-                if (keys := [tuple(result.run) for result in row.ended])
+                if (keys := [key for result in row.ended if (key := tuple(result.run)) in table.index])
             },
         )
         for row, published in pairs

@@ -48,12 +48,14 @@ class MethodFacts:
         algorithm: module in `m3hl.methods`.
         label: what tables call it.
         note: preset and single knobs, e.g. "preset released; mask_ratio 0.3".
+        as_published: whether no single knob is turned, so that it stands for a row of Table 1.
     """
 
     name: str
     algorithm: str
     label: str
     note: str
+    as_published: bool
 
 
 def dataset_facts(name: str, config: DatasetConfig, results: Path) -> DatasetFacts:
@@ -77,7 +79,9 @@ def method_facts(name: str, config: MethodConfig) -> MethodFacts:
     """Return what the configuration says about a method."""
     parts = [f"preset {config.preset}"] if config.preset else []
     parts += [f"{key} {plain(value)}" for key, value in config.options.items()]
-    return MethodFacts(name, config.method, LABELS.get(name, name), "; ".join(parts) or "default settings")
+    return MethodFacts(
+        name, config.method, LABELS.get(name, name), "; ".join(parts) or "default settings", not config.options
+    )
 
 
 def differences(config: DatasetConfig) -> tuple[str, ...]:

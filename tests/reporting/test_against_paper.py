@@ -73,5 +73,17 @@ def test_a_row_without_runs_is_a_gap(public, results_of_public):
     assert (row["Printed"], row["Reproduced"], row["Difference"], row["95 % interval"]) == ("91.01", "–", "–", "–")
 
 
+def test_a_method_with_a_turned_knob_is_no_row_of_the_paper(make_config, results):
+    config = make_config(
+        datasets={"hearts": {"kind": "acdc", "source": "public", "path": "x"}},
+        methods={
+            "m3hl": {"method": "m3hl", "preset": "paper"},
+            "other": {"method": "m3hl", "preset": "paper", "options": {"mask_ratio": 0.3}},
+        },
+        experiments=[{"dataset": ["hearts"], "method": ["m3hl", "other"], "labeled": [7], "seed": [1]}],
+    )
+    assert [beside.row.method for beside in beside_paper(load_study(config, results), "hearts")] == ["m3hl"]
+
+
 def test_phantoms_have_nothing_to_stand_beside(whole, make_config):
     assert beside_paper(load_study(make_config(), whole), "hearts") == []

@@ -73,8 +73,9 @@ def dots(study: Study, name: str, printed: tuple[published.Published, ...]) -> d
     for row in study.rows(name):
         keys = [tuple(result.run) for result in row.ended]
         found = [means[key] for key in keys if key in means]
-        algorithm = study.methods[row.method].algorithm
-        marks = [p.dice for p in printed if p.ours == algorithm and row.labeled == labeled]
+        method = study.methods[row.method]
+        compares = method.as_published and row.labeled == labeled
+        marks = [p.dice for p in printed if compares and p.ours == method.algorithm]
         rows.append((row, found, marks))
     values = [value for _, found, marks in rows for value in found + marks]
     if not any(found for _, found, _ in rows):
