@@ -19,22 +19,31 @@ def planned_ablation(seeds=(1, 2)):
     return config.model_copy(update={"experiments": blocks})
 
 
-def write_made_up(folder: Path, config: Config, dice=None, rule="val"):
-    """Write metrics of every run; `dice` gives a run's Dice in percent, or None for a run that has not ended."""
+def write_made_up(folder: Path, config: Config, dice=None, rule="val", missed=()):
+    """Write metrics of every run.
+
+    Args:
+        folder: of the results.
+        config: the study.
+        dice: gives a run's Dice in percent, or None for a run that has not ended.
+        rule: how weights were selected.
+        missed: methods whose second case has a structure that is missed.
+    """
     for run in config.runs():
         value = (dice or made_up_dice)(run)
         if value is not None:
-            write_made_up_run(folder, run, value, rule)
+            write_made_up_run(folder, run, value, rule, missed=run.method in missed)
 
 
-def write_made_up_run(folder: Path, run: Run, dice: float, rule="val"):
-    """Write the metrics of one case and one class, and a record."""
+def write_made_up_run(folder: Path, run: Run, dice: float, rule: str, *, missed: bool):
+    """Write a record and the metrics of one class: of one case, or of a second one too, in which it is missed."""
     path = folder / run.path
     path.mkdir(parents=True, exist_ok=True)
     numbers = {"dice": dice, "jaccard": dice - 9, "hd95": (100 - dice) / 3, "asd": (100 - dice) / 9}
     row = dict.fromkeys(COLUMNS, 1.0) | {"case": "a", "group": "a", "class": "x"} | numbers
     row |= dict.fromkeys(("missed", "spurious", "absent"), False)
-    pd.DataFrame([row])[list(COLUMNS)].to_csv(path / "metrics.csv", index=False)
+    lost = row | {"case": "b", "missed": True, "dice": 0.0, "jaccard": 0.0, "hd95": np.nan, "asd": np.nan}
+    pd.DataFrame([row, lost] if missed else [row])[list(COLUMNS)].to_csv(path / "metrics.csv", index=False)
     (path / "run.json").write_text(json.dumps({"selection": {"rule": rule}}), encoding="utf-8")
 
 

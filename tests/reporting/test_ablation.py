@@ -60,6 +60,10 @@ def rungs_of(ladder):
     return [(rung.line.row.method, rung.turned, rung.step) for rung in ladder["rungs"]]
 
 
+def written(drawing):
+    return set(re.findall(r">([\d.]+\.\d\d)<", drawing))
+
+
 def test_the_planned_study_has_every_run_that_the_section_shows_and_no_other(content_of):
     config = planned_ablation()
     content = content_of(config)
@@ -170,6 +174,17 @@ def test_only_planned_cells_are_hatched(content_of):
         assert convention is None  # nothing is missed, so the conventions agree
         assert len(re.findall(r"fill: url\(#[^)]*\)", drawing)) == 1
         assert len(re.findall(r">–<", drawing)) == 3
+
+
+def test_distances_are_drawn_in_both_conventions_where_a_structure_is_missed(content_of):
+    config = small({"a": {}, "b": {"options": {"mask_ratio": 0.3}}}, kind="acdc")
+    (grid,) = content_of(config, dice=lambda run: 91.0, missed=["b"])["d"]["grids"]
+    shown = {drawing.name: (convention, written(drawing)) for *_, convention, drawing in grid["panels"]}
+    assert shown == {
+        "ablation-mask-dice-d-8-released": (None, {"91.00", "45.50"}),
+        "ablation-mask-asd-d-8-released": ("published", {"1.00", "0.50"}),
+        "ablation-mask-asd-d-8-released-failures": ("failures", {"1.00"}),
+    }
 
 
 def test_a_grid_without_numbers_is_no_figure(content_of):
