@@ -3,17 +3,18 @@
 #
 #   BUDGET=540 tests/benchmarks/gpu.sh [--help] [RUN …]        e.g. 'paper/acdc/*'; left out: all, in their order
 #
-# Such a machine has Linux, python3 with torch, numpy, h5py and scipy (the plain baseline of `speed` also wants
-# scikit-image), a GPU, and no network. What else it needs is brought along in build/carry, made elsewhere by
-# `make gpu-carry`: wheels (20 MB), the commit, and the data as pieces of at most 40 MiB, which can come in as many
-# goes as it takes. Wheels, not a package that does without: every run has its settings checked by pydantic and its
-# components found by cc3d, here as in the pipeline. Only what neither trains nor measures is done without: SimpleITK,
-# as stores are brought ready, and TensorBoard. All of it is in the folder that this is called in:
+# Such a machine has Linux, a GPU, no network, and a python3 with torch, numpy, h5py and scipy (and scikit-image, for
+# the plain baseline of `speed`). What else it needs is brought in build/carry, made elsewhere by gpu/prepare.py:
+# wheels (20 MB), the commit, and the data in pieces of at most 40 MiB, which may come one by one. Wheels, and no
+# package that does without them: settings are checked by pydantic and components found by cc3d here as in the
+# pipeline, so a run is the same run. SimpleITK (50 MB) and TensorBoard stay behind: stores are brought ready, and
+# what trains and measures imports neither. All is in the folder that this is called in:
 #
-#   build/carry      what is brought: wheels, store-*, and results.* and state.* of an earlier call
-#   build/gpu/out    what is left, made anew by each call: results.* (records, curves, metrics, label maps), state.*
-#                    (checkpoints) and weights.* (in half precision), in pieces of at most 15 MiB
-#   build/gpu        the rest; where it is kept from call to call, nothing has to be carried back
+#   build/carry      what is brought: wheels, commit, store-*; and results.* and state.* that an earlier call left
+#   build/gpu/out    what a call leaves, in pieces of at most 15 MiB: results.* (records, curves, metrics, label maps
+#                    of all runs so far), state.* (the checkpoint of a run that has not ended; 29 MB on ACDC, 151 MB on
+#                    LA), weights.* (in half precision, of the runs that ended in this call)
+#   build/gpu        all else; where it stays from call to call, nothing has to be carried back
 set -euo pipefail
 STARTED=$(date +%s)
 root=$(cd "$(dirname "$0")/../.." && pwd)

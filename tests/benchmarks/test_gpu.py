@@ -166,9 +166,9 @@ def test_runs_whose_data_have_not_come_wait(folder, tmp_path):
     first, *others = sorted((folder / "carry").glob("store-*"))
     assert others
     (tmp_path / "build" / "carry" / first.name).symlink_to(first)
-    assert call(folder, tmp_path, 60, "tiny/short/*").endswith(
-        "waits for the data: bring every piece of store-acdc-phantom\n"
-    )
+    said = call(folder, tmp_path, 60, "tiny/short/*", "speed")
+    assert "seed-1337: waits for the data: bring every piece of store-acdc-phantom\n" in said
+    assert said.endswith("speed: waits for the data: bring every piece of store-acdc-public and store-la-public\n")
 
 
 def test_a_store_that_was_packed_is_the_same_file(folder, tmp_path):

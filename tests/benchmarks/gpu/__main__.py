@@ -14,6 +14,7 @@ from m3hl.files import make_folder
 from tests.benchmarks.gpu.clock import Clock
 from tests.benchmarks.gpu.jobs import SPEED, Job, choose, read_list
 from tests.benchmarks.gpu.luggage import Luggage
+from tests.benchmarks.stores import LABELED
 
 HERE = Path(__file__).resolve().parent
 PROJECT = HERE.parents[2]
@@ -80,6 +81,8 @@ def measure_speed(clock: Clock) -> str:
     out = FOLDER / f"{SPEED}.json"
     if out.exists():
         return "done"
+    if not all((STORES / f"{name}-public.h5").exists() for name in LABELED):
+        return "waits for the data: bring every piece of store-acdc-public and store-la-public"
     if not clock.left:
         return "goes on at the next call"
     command = [sys.executable, "-m", "tests.benchmarks", "--minutes", str(clock.left / 60), "--out", str(out)]

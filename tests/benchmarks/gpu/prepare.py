@@ -1,6 +1,10 @@
-"""`make gpu-carry`: what gpu.sh needs on a machine without a network, made on one with it."""
+"""What gpu.sh needs on a machine without a network, made on one that has it and the data.
+
+Run it in the project's folder: python -m tests.benchmarks.gpu.prepare --python 3.12
+"""
 
 import platform
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -43,6 +47,7 @@ def main(python: str, piece_mib: int, dataset: tuple[str, ...]) -> None:
 
 def download_wheels(python: str) -> None:
     """Download the wheels, in the releases that the container pins."""
+    shutil.rmtree(CARRY / "wheels", ignore_errors=True)  # maybe for another Python
     pins = (PROJECT / "containers" / "requirements.txt").read_text(encoding="utf-8").split()
     chosen = [pin for pin in pins if pin.partition("==")[0] in NEEDED]
     platforms = [f"manylinux_2_{minor}_{platform.machine()}" for minor in GLIBC]
