@@ -10,7 +10,6 @@ import torch
 from torch import nn
 
 from m3hl.data.hdf5 import new_hdf5
-from m3hl.data.images import write_label
 from m3hl.data.store import CaseInfo, Store
 from m3hl.errors import UserError
 from m3hl.evaluation.inference import Protocol
@@ -88,5 +87,8 @@ def save_predictions(path: Path, results: list[Segmented]) -> None:
 
 def save_nifti(folder: Path, results: list[Segmented]) -> None:
     """Write the label maps as `<case>.nii.gz` on the grids of the original images (see `require_geometry`)."""
+    # Here, as SimpleITK is not needed to measure.
+    from m3hl.data.images import write_label
+
     for result in results:
         write_label(folder / f"{result.case.name}.nii.gz", result.prediction, result.case.geometry)

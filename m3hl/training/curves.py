@@ -6,8 +6,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from torch.utils.tensorboard import SummaryWriter
-
 log = logging.getLogger(__name__)
 
 
@@ -21,8 +19,11 @@ class Curves:
 
     def __init__(self, folder: Path, iteration: int) -> None:
         self.folder = folder
-        self._writer: SummaryWriter | None = None
+        self._writer: Any = None
         with self._forgiving():
+            # Here, as a machine may have torch and no TensorBoard.
+            from torch.utils.tensorboard import SummaryWriter
+
             self._writer = SummaryWriter(str(folder), purge_step=iteration + 1)
 
     def add(self, row: dict[str, Any], iteration: int) -> None:
@@ -41,6 +42,7 @@ class Curves:
     def _forgiving(self) -> Iterator[None]:
         try:
             yield
-        except OSError as error:
+        except (OSError, ImportError) as error:
             self._writer = None
-            log.warning("warning: %s: no more of TensorBoard's curves (%s)", self.folder, error.strerror or error)
+            reason = getattr(error, "strerror", None) or error
+            log.warning("warning: %s: no more of TensorBoard's curves (%s)", self.folder, reason)

@@ -10,6 +10,7 @@ import yaml
 from m3hl.config.experiment import Run, parse_config
 from m3hl.config.run import RunSettings
 
+FOLDER = Path("build/bench")
 SYNTHETIC = {
     "acdc": {"train": 30, "val": 2, "test": 4, "size": [216, 256]},
     "la": {"train": 16, "val": 2, "test": 2, "size": [180, 180, 88]},
@@ -29,7 +30,8 @@ def study(*, tiny: bool) -> dict[str, Any]:
         if tiny:
             phantom = {"train": 8, "val": 1, "test": 1, "size": [40, 40, 24][: 2 if name == "acdc" else 3]}
             datasets[name] = {"kind": name, "source": "phantom", "phantom": phantom, "training": TINY[name]}
-        elif path.is_dir():
+        # Also where only the store was brought (gpu.sh).
+        elif path.is_dir() or (FOLDER / f"{name}-public.h5").exists():
             datasets[name] = {"kind": name, "source": "public", "path": str(path)}
         else:
             datasets[name] = {"kind": name, "source": "phantom", "phantom": SYNTHETIC[name]}

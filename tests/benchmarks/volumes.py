@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from medpy.metric import binary
 from scipy import ndimage
 from torch import Tensor, nn
 
@@ -70,6 +69,8 @@ def slices_one_by_one(network: nn.Module, volume: Tensor, protocol: Protocol) ->
 
 def metrics(path: Path, volumes: int) -> dict[str, Any]:
     """Return the seconds of one comparison by medpy and by the project, on label maps shifted and eroded."""
+    from medpy.metric import binary
+
     spent, largest = {"medpy": 0.0, "ours": 0.0}, 0.0
     with Store(path) as store:
         truths = [store.label(case.name) > 0 for case in store.cases("test")[:volumes]]
