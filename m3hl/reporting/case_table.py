@@ -65,8 +65,10 @@ def method_columns(study: Study, row: Row, tests: list[CaseTest]) -> tuple[Colum
     found = [Column(f"{row.method}_dice", "Dice", "%", published["dice"])]
     for test in tests:
         if test.comparison.method.method == row.method:
-            baseline = test.comparison.baseline.method
-            name, head = f"{row.method}_minus_{baseline}", f"{MINUS} {study.methods[baseline].label}"
+            baseline = test.comparison.baseline
+            mark = "†" if baseline.test_selected else ""
+            name = f"{row.method}_minus_{baseline.method}"
+            head = f"{MINUS} {study.methods[baseline.method].label}{mark}"
             found.append(Column(name, head, "points", test.by_case.droplevel("group"), signed))
     failed = frozenset(published.index[published["missed"] + published["spurious"] > 0])
     hd95 = published["hd95"], number, failures["hd95"], failed
