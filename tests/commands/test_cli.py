@@ -28,7 +28,7 @@ def test_errors_stand_in_the_log_too(program, monkeypatch, tmp_path, error, code
     def fail(*_):
         raise error
 
-    monkeypatch.setattr("m3hl.commands.doctor.examine", fail)
+    monkeypatch.setattr("m3hl.doctor.examine", fail)
     assert program("--log", tmp_path / "a" / "log", "doctor")[0] == code
     log = (tmp_path / "a" / "log").read_text()
     assert f" m3hl {__version__}, commit " in log.partition("\n")[0]

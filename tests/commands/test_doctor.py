@@ -1,16 +1,35 @@
 """`m3hl doctor`: what is there, what is missing, and whether that matters."""
 
+import json
+import os
 import re
 import shutil
+import subprocess
 import sys
 from collections import namedtuple
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
 
-from m3hl import doctor
-from m3hl.doctor import Finding, examine
+from m3hl.config.experiment import parse_config
+from m3hl.data.datasets import acdc, la
+from m3hl.doctor import examine, hardware, software
+from m3hl.doctor.data import datasets
+from m3hl.doctor.finding import Finding
+
+ROOT = Path(__file__).parents[2]
+MACHINE = "GPU Apptainer SLURM git Image Memory Disk Workflow".split()  # noqa: SIM905
+
+
+@pytest.fixture(autouse=True)
+def in_the_project(monkeypatch):
+    """Look from the project's folder, and not at the cluster or the limits of whoever runs the tests."""
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setattr(hardware, "limits", list)
+    found = shutil.which
+    monkeypatch.setattr(shutil, "which", lambda name: None if name == "sinfo" else found(name))
 
 
 def finding(name):
@@ -18,15 +37,13 @@ def finding(name):
 
 
 def test_everything_is_looked_at_once():
-    names = [found.what for found in examine()]
-    assert names == [
-        "Python", *doctor.NEEDED, "snakemake", "GPU", "Apptainer", "SLURM", "git", "Memory", "Disk", "Workflow"
-    ]  # fmt: skip
+    data = ["phantom-2d (demo)", "phantom-3d (demo)", "acdc (paper)", "la (paper)"]
+    names = ["Python", *software.NEEDED, "snakemake", *MACHINE, *(f"Data: {name}" for name in data)]
+    assert [found.what for found in examine()] == names
     assert all(found.found for found in examine())
 
 
-def test_this_machine_can_run_the_pipeline(program, monkeypatch):
-    monkeypatch.chdir(Path(doctor.__file__).parents[1])
+def test_this_machine_can_run_the_pipeline(program):
     code, out, _ = program("doctor")
     assert code == 0
     assert "✗" not in out
@@ -35,8 +52,31 @@ def test_this_machine_can_run_the_pipeline(program, monkeypatch):
     assert re.search(r"✓ Workflow +workflow/Snakefile is here\n", out)
 
 
+def test_as_json_it_is_an_object_per_finding(program):
+    code, out, _ = program("doctor", "--json")
+    assert code == 0
+    assert [Finding(**json.loads(line)) for line in out.splitlines()] == examine()
+
+
+def test_a_terminal_that_cannot_show_the_marks_gets_their_numbers():
+    environment = os.environ | {"PYTHONIOENCODING": "latin-1", "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        [sys.executable, "-m", "m3hl", "doctor"], capture_output=True, text=True, env=environment
+    )
+    assert done.returncode == 0
+    assert done.stdout.startswith("\\u2713 Python")
+
+
+def test_without_libraries_it_still_says_which_are_missing():
+    code = "import sys; sys.modules['pydantic'] = None; from m3hl.doctor import examine; print(examine()[-1])"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, env=os.environ | {"PYTHONPATH": str(ROOT)}
+    )
+    assert "what='Data', found='unknown without pydantic'" in done.stdout
+
+
 def test_a_missing_library_is_needed(program, monkeypatch):
-    monkeypatch.setattr(doctor, "installed", lambda name: None if name == "h5py" else "1.0")
+    monkeypatch.setattr(software, "installed", lambda name: None if name == "h5py" else "1.0")
     code, out, _ = program("doctor")
     assert code == 1
     assert re.search(r"✗ h5py +not installed  → run make setup, or pip install", out)
@@ -67,31 +107,61 @@ def test_a_program_tells_its_version(monkeypatch, tmp_path):
 
 def test_a_program_that_cannot_be_started_is_named(tmp_path):
     (tmp_path / "broken").write_text("x")
-    assert doctor.version_line(str(tmp_path / "broken")) == f"{tmp_path / 'broken'} does not answer"
+    assert software.version_line(str(tmp_path / "broken")) == f"{tmp_path / 'broken'} does not answer"
 
 
-@pytest.mark.parametrize(("available", "built"), [(True, "12.8"), (False, "12.8"), (False, None)])
-def test_the_gpu(monkeypatch, available, built):
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: available)
-    monkeypatch.setattr(torch.cuda, "get_device_name", lambda: "H100")
-    monkeypatch.setattr(torch.version, "cuda", built)
-    found = finding("GPU")
-    assert not found.needed
-    if available:
-        assert (found.found, found.mark) == ("H100, CUDA 12.8", "✓")
-    else:
-        assert ("CUDA 12.8" in found.found, found.mark) == (built is not None, "○")
+@pytest.fixture
+def graphics(monkeypatch):
+    """Return a function that looks for a GPU where there are so many, a build of torch, and a driver or none."""
+
+    def give(count, built, *, driver):
+        card = SimpleNamespace(name="H100", total_memory=80 * 2**30)
+        monkeypatch.setattr(torch.cuda, "is_available", lambda: count > 0)
+        monkeypatch.setattr(torch.cuda, "device_count", lambda: count)
+        monkeypatch.setattr(torch.cuda, "get_device_properties", lambda _: card)
+        monkeypatch.setattr(torch.version, "cuda", built)
+        monkeypatch.setattr(shutil, "which", lambda name: "smi" if driver and name == "nvidia-smi" else None)
+        return hardware.gpu()
+
+    return give
+
+
+def test_gpus_are_told_with_their_memory(graphics):
+    assert graphics(1, "12.8", driver=True) == Finding("GPU", "H100, 80 GiB, CUDA 12.8")
+    assert graphics(2, "12.8", driver=True) == Finding("GPU", "H100, 80 GiB and 1 more, CUDA 12.8")
+
+
+@pytest.mark.parametrize(
+    ("built", "driver", "said"),
+    [
+        ("12.8", True, "see what nvidia-smi says"),
+        ("12.8", False, "without NVIDIA's driver everything runs on the CPU"),
+        (None, True, "install the CUDA build"),
+        (None, False, "install the CUDA build"),
+    ],
+)
+def test_without_a_gpu_the_next_step_depends_on_torch_and_driver(graphics, built, driver, said):
+    found = graphics(0, built, driver=driver)
+    assert (found.mark, said in found.advice) == ("○", True)
+    assert ("though there is NVIDIA's driver" in found.found) == (built is None and driver)
+
+
+def test_a_configuration_that_asks_for_a_gpu_needs_one(graphics):
+    graphics(0, None, driver=False)
+    found = next(each for each in examine("config/paper.yaml") if each.what == "GPU")
+    assert found.needed
+    assert found.advice.endswith("or set device: auto")
 
 
 def test_little_memory_and_disk_are_mentioned(monkeypatch):
     usage = namedtuple("usage", "total used free")
     sizes = {"SC_PAGE_SIZE": 4096, "SC_PHYS_PAGES": 2**18}
-    monkeypatch.setattr(doctor.os, "sysconf", sizes.get)
+    monkeypatch.setattr(hardware.os, "sysconf", sizes.get)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage(0, 0, 2**30))
     assert finding("Memory").found.startswith("1 GiB, ")
     assert "the demo wants 4 GiB" in finding("Memory").advice
     assert finding("Disk") == Finding(
-        "Disk", "1 GiB free here", "the demo wants 5 GiB; make room, or work elsewhere"
+        "Disk", f"1 GiB free in {ROOT}", "the demo wants 5 GiB; make room, or work elsewhere"
     )
 
 
@@ -105,3 +175,100 @@ def test_elsewhere_the_workflow_is_not_found(monkeypatch, tmp_path):
 )
 def test_marks(arguments, mark):
     assert Finding(*arguments).mark == mark
+
+
+def test_the_memory_of_a_job_or_container_counts(monkeypatch, tmp_path):
+    monkeypatch.undo()
+    for path, text in {"": "max", "job": str(3 * 2**30), "job/step": "max"}.items():
+        (tmp_path / path).mkdir(exist_ok=True)
+        (tmp_path / path / "memory.max").write_text(f"{text}\n")
+    (tmp_path / "own").write_text("0::/job/step\n")
+    monkeypatch.setattr(hardware, "CGROUPS", tmp_path)
+    monkeypatch.setattr(hardware, "OWN_CGROUP", tmp_path / "own")
+    assert hardware.limits() == [3 * 2**30]
+    assert re.match(r"3 of \d+ GiB, ", hardware.memory().found)
+    assert hardware.memory().mark == "○"
+    (tmp_path / "own").unlink()
+    assert hardware.limits() == []
+
+
+def test_a_cluster_tells_its_partitions(monkeypatch, tmp_path):
+    program = tmp_path / "sinfo"
+    program.write_text("#!/bin/sh\nprintf 'cpu* (null)\\ngpu gpu:h100:4\\ngpu gpu:h100:4\\n'\n")
+    program.chmod(0o755)
+    monkeypatch.setattr(shutil, "which", lambda name: str(program) if name == "sinfo" else None)
+    assert finding("Partitions").found.startswith("cpu*, gpu gpu:h100:4 (")
+    program.write_text("#!/bin/sh\nexit 0\n")
+    assert finding("Partitions").advice == "start from a login node of the cluster"
+
+
+def test_the_image_is_there_or_is_to_be_made(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    assert finding("Image").advice.endswith("make image")
+    (tmp_path / "containers").mkdir()
+    (tmp_path / "containers/m3hl.sif").write_bytes(b"x")
+    assert finding("Image").mark == "✓"
+
+
+def data(needed=True, **dataset):
+    """Return what is found of a study with one data set."""
+    values = {
+        "name": "mine",
+        "datasets": {"d": dataset},
+        "methods": {"supervised": {"method": "supervised"}},
+        "experiments": [{"dataset": ["d"], "method": ["supervised"], "labeled": [1]}],
+    }
+    (found,) = datasets(parse_config(values), needed=needed)
+    return found
+
+
+def test_phantoms_need_no_files():
+    assert data(kind="la", source="phantom") == Finding("Data: d (mine)", "synthetic, drawn by the pipeline")
+
+
+@pytest.mark.parametrize(("kind", "module"), [("acdc", acdc), ("la", la)])
+@pytest.mark.parametrize("needed", [True, False])
+def test_public_data_that_are_not_there_are_told_with_where_to_get_them(tmp_path, kind, module, needed):
+    found = data(kind=kind, source="public", path=tmp_path / "no", needed=needed)
+    assert found.found == f"{tmp_path / 'no'}: there is no such folder"
+    assert found.needed == needed
+    assert found.advice.startswith(f"get them from {module.PUBLIC.page} (or add download: true")
+
+
+def test_data_that_the_workflow_fetches_are_not_needed(tmp_path):
+    found = data(kind="acdc", source="public", path=tmp_path / "no", download=True)
+    assert found.mark == "○"
+    assert found.advice.startswith(f"nothing to do: the workflow fetches them from {acdc.PUBLIC.page}")
+
+
+def test_raw_la_cannot_be_fetched(tmp_path):
+    found = data(kind="la", source="raw", path=tmp_path / "no", download=True)
+    assert found.mark == "✗"
+    assert found.advice == f"get them from {la.RAW.page}, or correct path"
+
+
+def test_public_data_that_are_there_are_counted(tmp_path):
+    for case in la.public_cases(tmp_path):
+        for path in case.all_paths():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.touch()
+    assert data(kind="la", source="public", path=tmp_path).found == f"100 cases, 100 files in {tmp_path}"
+    path.unlink()
+    found = data(kind="la", source="public", path=tmp_path)
+    assert found.found == f"1 of 100 files are missing: {path}"
+    assert found.needed
+
+
+def test_a_scan_of_ones_own_that_is_missing_is_named(tmp_path):
+    (tmp_path / "cases.csv").write_text(
+        "case,image,label,split\na,a.nii.gz,a.nii.gz,train\nb,a.nii.gz,a.nii.gz,test\n"
+    )
+    found = data(kind="custom", source="folder", path=tmp_path / "cases.csv", dimensions=3, classes=["liver"])
+    assert found.needed
+    assert str(tmp_path / "a.nii.gz") in found.found
+    assert found.advice.startswith(f"correct {tmp_path / 'cases.csv'}")
+
+
+def test_a_wrong_configuration_is_one_line(mistake, tmp_path):
+    (tmp_path / "c.yaml").write_text("name: x\n")
+    assert mistake("doctor", "--config", tmp_path / "c.yaml")[1].startswith(f"m3hl: error: {tmp_path}/c.yaml: ")

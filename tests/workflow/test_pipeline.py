@@ -5,6 +5,9 @@ import json
 
 import pytest
 
+from m3hl.plan import read_plan
+from m3hl.status import look_at
+
 pytestmark = pytest.mark.slow
 RUNS = [
     f"runs/{dataset}/{method}/labeled-1/seed-1"
@@ -41,6 +44,17 @@ def test_the_study_has_stores_a_table_and_a_page(finished):
 def test_progress_is_shown(finished):
     for line in ("draw hearts", "hearts · m3hl · 1 labeled · seed 1", "evaluate atria/supervised"):
         assert line in finished.output
+
+
+def test_the_plan_and_the_end_of_each_run_can_be_told(finished):
+    found = look_at(read_plan(finished.results), finished.results)
+    assert [str(status.run.path) for status in found] == RUNS
+    assert [status.state for status in found] == ["done"] * len(RUNS)
+
+
+def test_a_dry_run_leaves_no_plan(workspace):
+    assert workspace.planned()
+    assert not workspace.results.exists()
 
 
 def test_no_checkpoint_is_left_behind(finished):
