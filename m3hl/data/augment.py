@@ -67,7 +67,7 @@ def volume_view(rng: np.random.Generator, shape: tuple[int, int, int], crop: tup
 
 
 def central_view(shape: tuple[int, ...], crop: tuple[int, ...]) -> View:
-    """Return the view of a slice (H, W) resized to `crop`, or of the middle of a volume (X, Y, Z), zeros around."""
+    """Return the view of a slice (H, W) resized to `crop`, or of the middle of a volume (X, Y, Z)."""
     if len(crop) == 2:
         coordinates = [nearest_index(n, out).astype(float) for n, out in zip(shape, crop, strict=True)]
     else:
