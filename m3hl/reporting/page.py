@@ -6,10 +6,10 @@ from typing import Any
 import jinja2
 
 from m3hl.reporting import text
-from m3hl.reporting.sections import answer, cautions, curves, examples, method, provenance, results
+from m3hl.reporting.sections import answer, cautions, cost, curves, examples, method, provenance, results
 from m3hl.reporting.study import Study
 
-SECTIONS = (answer, method, results, curves, examples, provenance, cautions)
+SECTIONS = (answer, method, results, curves, examples, cost, provenance, cautions)
 """In the order of the page."""
 FILTERS = {name: getattr(text, name) for name in ("number", "count", "given_labels", "duration", "memory")}
 
