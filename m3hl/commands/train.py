@@ -78,12 +78,14 @@ def command(
     from m3hl.data.store import Store
     from m3hl.methods.team import started_team
     from m3hl.training.device import choose_device, describe_device
+    from m3hl.training.energy import EnergyMeter
     from m3hl.training.execution import Execution
     from m3hl.training.loop import train
     from m3hl.training.selection import Selection
     from m3hl.training.weights import Weights
 
     stopwatch, where = Stopwatch(), choose_device(device or study.dataset(dataset).device, threads)
+    meter = EnergyMeter(where)
     execution = Execution(where, precision, compilation, None if image_memory is None else image_memory * 2**20)
     work_folder = work or out / "work"
     seal = Seal(out / "run.json", study, "train", dataset, method, inputs=[store])
@@ -123,7 +125,11 @@ def command(
                 "resumed_at": training.resumed_at,
                 "processes": team.size,
                 "provenance": stopwatch.record(
-                    **describe_device(where), **execution.chosen(), store_sha256=seal.digest(store)
+                    **describe_device(where),
+                    # One process sees one GPU.
+                    **(meter.record() if team.size == 1 else {}),
+                    **execution.chosen(),
+                    store_sha256=seal.digest(store),
                 ),
                 "seal": seal.record(out / name for name in ("best.pt", "last.pt", "history.csv")),
             },

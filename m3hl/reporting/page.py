@@ -11,6 +11,7 @@ from m3hl.reporting.sections import (
     answer,
     cases,
     cautions,
+    cost,
     curves,
     examples,
     method,
@@ -19,7 +20,7 @@ from m3hl.reporting.sections import (
 )
 from m3hl.reporting.study import Study
 
-SECTIONS = (answer, method, results, cases, ablation, curves, examples, provenance, cautions)
+SECTIONS = (answer, method, results, cases, ablation, curves, examples, cost, provenance, cautions)
 """In the order of the page."""
 FILTERS = {
     name: getattr(text, name) for name in ("number", "signed", "count", "given_labels", "duration", "memory")

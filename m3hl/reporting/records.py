@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, PositiveInt, ValidationError
 
 from m3hl.config.experiment import first_problem
 from m3hl.errors import UserError
@@ -31,6 +31,8 @@ class Provenance(Record):
     device_name: str | None = None
     cpu: str | None = None
     threads: int | None = None
+    precision: str | None = None
+    compilation: str | None = None
     container: str | None = None
     image_sha256: str | None = None
     package: str | None = None
@@ -39,6 +41,7 @@ class Provenance(Record):
     seconds: float | None = None
     peak_memory_mib: float | None = None
     peak_gpu_memory_mib: float | None = None
+    gpu_energy_kj: float | None = None
     store_sha256: str | None = None
 
 
@@ -50,12 +53,20 @@ class Selected(Record):
     dice: float | None = None
 
 
+class Trained(Record):
+    """Settings of a training."""
+
+    iterations: PositiveInt | None = None
+
+
 class TrainingRecord(Record):
     """run.json."""
 
+    settings: Trained = Trained()
     selection: Selected = Selected()
     labeled_groups: tuple[str, ...] = ()
     seconds: float | None = None
+    resumed_at: tuple[int, ...] = ()
     provenance: Provenance = Provenance()
 
 

@@ -17,33 +17,39 @@ from m3hl.data.store import Store
 from m3hl.methods.method import Method
 from m3hl.training.validation import mean_dice
 
+BATCHES = 2
+"""So many are checked, which takes about as long as one step."""
+
 
 @dataclass(frozen=True)
 class PseudoLabelCheck:
-    """One batch of unlabeled training images whose label maps the data set has, the same at each validation.
+    """Unlabeled training images whose label maps the data set has, the same at each validation.
 
     Attributes:
-        images: (B_u, 1, *crop): slices resized to the crop, or the middles of volumes; not augmented.
-        truth: (B_u, *crop).
+        images: (N, 1, *crop): slices resized to the crop, or the middles of volumes; not augmented.
+        truth: (N, *crop).
+        batch: how many of them pass a network together.
         classes: number of foreground classes.
         seed: of dropout.
     """
 
     images: Tensor
     truth: Tensor
+    batch: int
     classes: int
     seed: int
 
     @classmethod
-    def load(cls, store: Store, settings: RunSettings, count: int, device: torch.device) -> Self | None:
-        """Read `count` samples, evenly spread over those that are unlabeled in the run but not in the data set.
+    def load(cls, store: Store, settings: RunSettings, batch: int, device: torch.device) -> Self | None:
+        """Read samples that are evenly spread over those unlabeled in the run but labeled in the data set.
 
         None where there are no such samples (all cases labeled, or one's own images without label maps), and for
-        a method without unlabeled images.
+        a method without unlabeled images (`batch` is 0).
         """
         labeled, others = split_cases(store, settings.labeled)
         cases = [case for case in others if case.labeled and case not in labeled]
         samples = Samples(store, cases, labels=True)
+        count = BATCHES * batch
         if not count or not len(samples):
             return None
         # The middle of each part: if parts are volumes, that is a slice with something in it.
@@ -52,7 +58,7 @@ class PseudoLabelCheck:
         pool = Pool(samples, "store", device)
         images, truth = pool.gather(pool.stage(chosen, views), settings.crop)
         pool.close()
-        return cls(images, truth, len(settings.classes), settings.seed)
+        return cls(images, truth, batch, len(settings.classes), settings.seed)
 
     @torch.no_grad()
     def __call__(self, method: Method) -> dict[str, float]:
@@ -69,5 +75,6 @@ class PseudoLabelCheck:
         devices = [self.images.device] if self.images.is_cuda else []
         with torch.random.fork_rng(devices):
             torch.manual_seed(self.seed)
-            labels = method.pseudo_labels(partial(functional_call, network, buffers), self.images)
-        return mean_dice(labels, self.truth, self.classes).item()
+            apply = partial(functional_call, network, buffers)
+            labels = [method.pseudo_labels(apply, images) for images in self.images.split(self.batch)]
+        return mean_dice(torch.cat(labels), self.truth, self.classes).item()

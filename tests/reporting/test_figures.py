@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from m3hl.reporting.figures.curves import dice_panel, loss_panel, parts_panel
+from m3hl.reporting.figures.curves import dice_panel, loss_panel, parts_panel, points
 from m3hl.reporting.figures.dots import percent_axis
 from m3hl.reporting.figures.slices import choose_cut, outline, plane, png, window
 
@@ -86,11 +86,36 @@ def test_svg_takes_the_pages_colours_and_hides_ids():
 
 
 def test_panels_without_data_are_left_out():
-    assert dice_panel([(0, HISTORY.drop(columns="val_student_dice"))], "x", "x", "Validation") is None
-    assert dice_panel([(0, HISTORY)], "x", "x", "Validation") is not None
+    assert dice_panel([(0, HISTORY.drop(columns="val_student_dice"))], "x", "x", "val", "Validation") is None
+    assert dice_panel([(0, HISTORY)], "x", "x", "val", "Validation") is not None
+    assert dice_panel([(0, HISTORY)], "x", "x", "pseudo", "Pseudo-label") is None
     assert parts_panel([HISTORY], "x", "x") is None
-    _, parts = parts_panel([HISTORY.assign(mix=1.0, low=[0.0, 1.0])], "x", "x")
+    _, parts = parts_panel([HISTORY.assign(mix=1.0, low=[0.0, 1.0], pseudo_student_dice=50.0)], "x", "x")
     assert parts == ["mix", "low"]
+
+
+def test_the_pseudo_labels_of_the_teacher_are_a_dashed_line():
+    history = HISTORY.assign(pseudo_student_dice=[30.0, 40.0], pseudo_teacher_dice=[20.0, 30.0])
+    drawing = dice_panel([(1, history)], "x", "hearts", "pseudo", "Pseudo-label")
+    lines = re.findall(r"<path[^>]*var\(--series-2\)[^>]*>", drawing)
+    assert ["dasharray" in line for line in lines] == [False, True]
+    assert drawing.description == "Pseudo-label Dice by iteration, hearts."
+
+
+@pytest.mark.parametrize(("rows", "lines", "drawn"), [(150, 1, 150), (750, 1, 188), (750, 60, 94), (750, 999, 50)])
+def test_long_lines_are_thinned_and_keep_their_end(rows, lines, drawn):
+    history = pd.DataFrame({"iteration": np.arange(1, rows + 1), "loss": np.arange(rows) / 2})
+    iterations, values = points(history, "loss", lines)
+    assert len(iterations) == drawn
+    assert iterations[-1] == rows
+    assert np.ptp(np.diff(iterations)) == 0
+    assert (values == (iterations - 1) / 2).all()
+
+
+def test_a_panel_of_300_runs_stays_small():
+    rng, steps = np.random.default_rng(1), np.arange(1, 751) * 40
+    curves = [(n, pd.DataFrame({"iteration": steps, "loss": rng.random(750)})) for n in range(300)]
+    assert len(loss_panel(curves, "x", "x")) < 350_000
 
 
 @pytest.mark.parametrize("loss", [np.nan, np.inf])

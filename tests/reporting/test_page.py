@@ -4,6 +4,7 @@ import json
 import re
 from html.parser import HTMLParser
 
+import pandas as pd
 import pytest
 
 from m3hl.evaluation.summary import seed_table
@@ -178,6 +179,17 @@ def test_test_selected_runs_are_marked_wherever_they_show(results, make_config, 
     assert "Test Dice†" in parsed.text("curves")
     assert "†" in parsed.text("examples")
     assert "weights of 4 runs" in parsed.text("cautions")
+
+
+def test_pseudo_labels_have_a_panel_that_says_what_their_truth_is_for(results, make_config):
+    config = make_config()
+    text = page(config, results).text("curves")
+    assert text.count("truth of unlabeled cases is used for this diagnosis only") == 2
+    for run in config.runs():
+        path = results / run.path / "history.csv"
+        history = pd.read_csv(path)
+        history.drop(columns=history.filter(like="pseudo_")).to_csv(path, index=False)
+    assert "seudo-label" not in page(config, results).text("curves")
 
 
 def test_names_from_files_are_escaped(results, make_config):

@@ -1,4 +1,6 @@
-"""Dice of pseudo-labels in the learning curve: what it measures, and that training does not know of it."""
+"""Dice of pseudo-labels in the learning curve: what it measures, and that training never comes to know of it."""
+
+import dataclasses
 
 import h5py
 import numpy as np
@@ -24,9 +26,9 @@ def dimensions(request):
 def load(make_store, make_settings, dimensions):
     """Return a function that loads the check of a run with so many labeled cases."""
 
-    def make(count=4, labeled=2, store=None):
+    def make(batch=4, labeled=2, store=None):
         with Store(store or make_store(dimensions)) as data:
-            return PseudoLabelCheck.load(data, make_settings(dimensions, labeled=labeled), count, CPU)
+            return PseudoLabelCheck.load(data, make_settings(dimensions, labeled=labeled), batch, CPU)
 
     return make
 
@@ -54,7 +56,7 @@ def strip_labels(source, target, names):
 
 
 def test_the_samples_are_of_unlabeled_cases_and_spread_over_them(load, make_store, dimensions):
-    check = load(count=2)
+    check = load(batch=1)
     with Store(make_store(dimensions)) as store:
         # Of three slices per case the middle one; of volumes the middle, with zeros around short axes.
         expected = [
@@ -70,7 +72,7 @@ def test_the_samples_are_of_unlabeled_cases_and_spread_over_them(load, make_stor
 
 
 def test_fewer_samples_than_a_batch_are_shown_again(load):
-    check = load(count=64, labeled=3)
+    check = load(batch=32, labeled=3)
     assert len(check.truth) == 64
     assert check.truth[0].equal(check.truth[1])
 
@@ -81,7 +83,7 @@ def test_there_is_nothing_to_check_where_all_cases_are_labeled(load, labeled):
 
 
 def test_there_is_nothing_to_check_for_a_method_without_unlabeled_images(load):
-    assert load(count=0) is None
+    assert load(batch=0) is None
 
 
 def test_the_score_is_the_dice_of_the_labels_that_training_makes(load, make_settings, dimensions):
@@ -96,7 +98,7 @@ def test_the_score_is_the_dice_of_the_labels_that_training_makes(load, make_sett
 
     torch.manual_seed(settings.seed)
     with torch.no_grad():
-        labels = torch.cat([pseudo_label(method.teacher(half).logits) for half in check.images.chunk(2)])
+        labels = torch.cat([pseudo_label(method.teacher(half).logits) for half in check.images.chunk(4)])
     overlap = ((labels == 1) & (check.truth == 1)).sum().item()
     dice = 200 * overlap / ((labels == 1).sum().item() + (check.truth == 1).sum().item())
     assert found["pseudo_teacher_dice"] == pytest.approx(dice)
@@ -129,7 +131,7 @@ def test_the_truth_changes_nothing_but_the_score(launch, make_settings, make_sto
 
     def with_wrong_truth(*arguments):
         check = load(*arguments)
-        return PseudoLabelCheck(check.images, 1 - check.truth, check.classes, check.seed)
+        return dataclasses.replace(check, truth=1 - check.truth)
 
     monkeypatch.setattr(loop.PseudoLabelCheck, "load", with_wrong_truth)
     second = launch(settings, tmp_path / "2")
@@ -148,7 +150,7 @@ def test_images_without_label_maps_are_trained_on_and_not_checked(
 
 
 def test_of_images_with_and_without_label_maps_those_with_are_checked(load, make_store, tmp_path, dimensions):
-    check = load(count=2, store=strip_labels(make_store(dimensions), tmp_path / "own.h5", ["train3"]))
+    check = load(batch=1, store=strip_labels(make_store(dimensions), tmp_path / "own.h5", ["train3"]))
     assert check.truth[0].equal(check.truth[1]) == (dimensions == 3)
     assert check.truth.any()
 
@@ -159,10 +161,12 @@ def test_supervised_training_has_no_pseudo_labels(launch, make_settings, tmp_pat
 
 def test_perfect_pseudo_labels_have_a_dice_of_100(load, obedient, dimensions):
     method, check = obedient(), load()
+    truths = iter(check.truth.split(4))
 
     def truth(network, images):
         assert isinstance(network(images), nets.Output)
-        return check.truth
+        assert len(images) == 4
+        return next(truths)
 
     method.pseudo_labels = truth
     assert check(method) == {"pseudo_student_dice": 100}

@@ -94,6 +94,8 @@ def inline(figure: Figure, name: str, description: str) -> Drawing:
     text = re.sub(r"font-family: [^;\"]*;? ?", "", text)
     text = re.sub(r"\bid=\"", f'id="{name}-', text)
     text = text.replace("xlink:href", "href")
+    # A hundredth of a point is enough; matplotlib writes a millionth, and most of a figure is numbers.
+    text = re.sub(r"\d+\.\d{3,}", lambda found: f"{float(found[0]):.2f}", text)
     text = re.sub(r"(href=\"|url\()#", rf"\1#{name}-", text)
     for color, variable in VARIABLES.items():
         text = text.replace(color, f"var({variable})")

@@ -1,0 +1,133 @@
+"""What the runs cost: time, memory and energy, per method and labeled count and in all."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pandas as pd
+
+from m3hl.reporting.exports import Table
+from m3hl.reporting.records import Provenance
+from m3hl.reporting.study import Row, RunResult, Study
+from m3hl.reporting.text import NONE, count, duration, memory, number
+
+TITLE = "What it cost"
+
+
+def milliseconds(seconds: float) -> str:
+    """Return a short time in ms."""
+    return f"{number(1000 * seconds, 0)} ms"
+
+
+def kilojoules(energy: float) -> str:
+    """Return an energy, with digits where it is small."""
+    return f"{number(energy, 0 if energy >= 10 else 2)} kJ"
+
+
+MEASURES: dict[str, tuple[str, Callable[[float], str]]] = {
+    "training_seconds": ("Training", duration),
+    "step_seconds": ("Per step", milliseconds),
+    "peak_memory_mib": ("Peak memory", memory),
+    "peak_gpu_memory_mib": ("Peak GPU memory", memory),
+    "gpu_energy_kj": ("GPU energy", kilojoules),
+    "evaluation_seconds": ("Evaluation", duration),
+}
+"""What is told of each row: its heading, and how a reader wants it."""
+PARTS = ("mean", "min", "max")
+
+
+def content(study: Study) -> dict[str, Any]:
+    """Return a line per row with mean and range over seeds, and the sums over all runs."""
+    rows = [row for dataset in study.datasets for row in study.rows(dataset)]
+    costs = pd.DataFrame([run_cost(result) for result in study.results], columns=list(MEASURES), dtype=float)
+    told = [name for name in MEASURES if costs[name].notna().any()]
+    lines = [line(study, row, told) for row in rows]
+    return {
+        "headings": [MEASURES[name][0] for name in told],
+        "lines": lines,
+        "table": table(lines, told),
+        "totals": {name: MEASURES[name][1](costs[name].sum()) for name in told if "memory" not in name},
+        "trained": int(costs["training_seconds"].notna().sum()),
+        "metered": int(costs["gpu_energy_kj"].notna().sum()),
+        "planned": len(study.results),
+    }
+
+
+def run_cost(result: RunResult) -> dict[str, float | None]:
+    """Return one run's measures, None where they are not told."""
+    record, evaluation = result.record, result.evaluation
+    costs = dict.fromkeys(MEASURES)
+    if evaluation:
+        costs["evaluation_seconds"] = evaluation.provenance.seconds
+    if record is None:
+        return costs
+    costs["training_seconds"], iterations = record.seconds, record.settings.iterations
+    if record.seconds is not None and iterations:
+        costs["step_seconds"] = record.seconds / iterations
+    costs["peak_memory_mib"] = record.provenance.peak_memory_mib
+    costs["peak_gpu_memory_mib"] = record.provenance.peak_gpu_memory_mib
+    # The meter does not know of the attempts before the last one.
+    costs["gpu_energy_kj"] = None if record.resumed_at else record.provenance.gpu_energy_kj
+    return costs
+
+
+def line(study: Study, row: Row, told: list[str]) -> dict[str, Any]:
+    """Return what the table says of one row."""
+    costs = pd.DataFrame([run_cost(result) for result in row.runs], columns=list(MEASURES), dtype=float)
+    numbers = {name: {part: getattr(costs[name], part)() for part in PARTS} for name in told}
+    records = [result.record for result in row.runs if result.record]
+    return {
+        "row": row,
+        "method": study.methods[row.method].label,
+        "runs": len(records),
+        "numbers": numbers,
+        "cells": [spread(numbers[name], MEASURES[name][1]) for name in told],
+        "device": "; ".join(dict.fromkeys(device(record.provenance) for record in records)) or NONE,
+    }
+
+
+def spread(numbers: dict[str, float], shown: Callable[[float], str]) -> tuple[str, str]:
+    """Return a mean as it is shown, and its range, "" where that is no more than the mean."""
+    if numbers["mean"] != numbers["mean"]:
+        return NONE, ""
+    low, high = shown(numbers["min"]), shown(numbers["max"])
+    return shown(numbers["mean"]), "" if low == high else f"{low} to {high}"
+
+
+def device(record: Provenance) -> str:
+    """Return what computed a run, and what of its arithmetic is out of the ordinary."""
+    if record.device_name:
+        parts = [record.device_name]
+    else:
+        parts = [
+            record.cpu or record.device or NONE,
+            *([count(record.threads, "thread")] if record.threads else []),
+        ]
+    return ", ".join([*parts, *({record.precision, record.compilation} - {None, "float32", "off"})])
+
+
+def table(lines: list[dict[str, Any]], told: list[str]) -> Table:
+    """Return the lines as a table: in full for CSV, as shown for the other formats."""
+    keys = [
+        {"dataset": one["row"].dataset, "method": one["row"].method, "labeled": one["row"].labeled}
+        for one in lines
+    ]
+    runs = [{"runs": one["runs"], "planned": len(one["row"].runs)} for one in lines]
+    full = [
+        key | run | {f"{name}_{part}": one["numbers"][name][part] for name in told for part in PARTS}
+        for key, run, one in zip(keys, runs, lines, strict=True)
+    ]
+    shown = [
+        key
+        | {"runs": f"{run['runs']} of {run['planned']}"}
+        | {
+            MEASURES[name][0]: f"{mean} ({extent})" if extent else mean
+            for name, (mean, extent) in zip(told, one["cells"], strict=True)
+        }
+        | {"device": one["device"]}
+        for key, run, one in zip(keys, runs, lines, strict=True)
+    ]
+    caption = (
+        "Time, memory and energy of each method and labeled count: mean over seeds, and range where they differ."
+    )
+    data = pd.DataFrame([row | {"device": one["device"]} for row, one in zip(full, lines, strict=True)])
+    return Table("cost", caption, data, pd.DataFrame(shown))
