@@ -3,7 +3,6 @@
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from importlib import resources
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -13,6 +12,7 @@ from matplotlib import get_data_path
 
 from m3hl.files import make_folder, write_bytes, write_text
 from m3hl.reporting.figures.svg import Drawing
+from m3hl.reporting.palette import palette
 from m3hl.reporting.text import NONE, number
 
 T = TypeVar("T")
@@ -98,21 +98,16 @@ def escape(text: str) -> str:
 
 def standalone(drawing: Drawing) -> str:
     """Return a drawing of the page as an SVG file: in the page's light colours, on white."""
-    text = re.sub(r"var\(--([\w-]+)\)", lambda found: light_colors()[found[1]], str(drawing))
+    colors = palette("light")
+    text = re.sub(r"var\(--([\w-]+)\)", lambda found: colors[found[1]], str(drawing))
     box = re.search(r'viewBox="([-\d.]+) ([-\d.]+) ([-\d.]+) ([-\d.]+)"', text)
     x, y, width, height = box.groups()
     head = (
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" {box.group()} '
-        f'font-family="DejaVu Sans, sans-serif" fill="{light_colors()["ink"]}">'
+        f'font-family="DejaVu Sans, sans-serif" fill="{colors["ink"]}">'
         f'<rect x="{x}" y="{y}" width="{width}" height="{height}" fill="#ffffff"/>'
     )
     return head + text[text.index(">") + 1 :]
-
-
-def light_colors() -> dict[str, str]:
-    """Return the page's colours on light ground by the names of their CSS variables."""
-    style = (resources.files("m3hl.reporting") / "templates/style.css").read_text("utf-8")
-    return dict(re.findall(r"--([\w-]+): light-dark\((#\w+),", style))
 
 
 def write_exports(contents: Any, folder: Path) -> list[Path]:

@@ -1,7 +1,5 @@
-"""Cut-outs, outlines, PNG and SVG."""
+"""SVG of matplotlib, and axes."""
 
-import base64
-import io
 import re
 
 import numpy as np
@@ -9,70 +7,13 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from PIL import Image
 
 from m3hl.reporting.figures.curves import dice_panel, loss_panel, parts_panel, points
 from m3hl.reporting.figures.dots import percent_axis
-from m3hl.reporting.figures.slices import choose_cut, outline, plane, png, window
 
 HISTORY = pd.DataFrame(
     {"iteration": [10, 20], "learning_rate": 0.1, "loss": [1.0, 0.5], "val_student_dice": [np.nan, 50.0]}
 )
-
-
-def test_the_cut_shows_the_slice_with_most_truth():
-    truth = np.zeros((5, 100, 120), np.uint8)
-    truth[1, 10:20, 10:20], truth[3, 40:60, 70:90] = 1, 2
-    cut = choose_cut(truth, 2)
-    assert cut.index == 3
-    assert np.count_nonzero(cut(truth)) == 400
-    assert cut(truth).shape == (32, 32)
-
-
-def test_volumes_are_shown_with_x_to_the_right():
-    volume = np.zeros((4, 3, 2))
-    volume[3, 0, 1] = 1
-    assert plane(volume, 1, 3).shape == (3, 4)
-    assert plane(volume, 1, 3)[0, 3] == 1
-    truth = np.zeros((60, 50, 8), np.uint8)
-    truth[20:30, 5:15, 6] = 1
-    cut = choose_cut(truth, 3)
-    assert cut.index == 6
-    assert np.count_nonzero(cut(truth)) == 100
-
-
-def test_an_empty_label_map_is_cut_in_the_middle():
-    assert choose_cut(np.zeros((3, 64, 64), np.uint8), 2)(np.ones((3, 64, 64))).shape == (32, 32)
-
-
-@given(st.integers(0, 100), st.integers(1, 100), st.integers(1, 100))
-def test_a_window_lies_inside(center, side, size):
-    found = window(min(center, size - 1), side, size)
-    assert 0 <= found.start < found.stop <= size
-    assert found.stop - found.start == min(side, size)
-    assert found.start <= min(center, size - 1) <= found.stop
-
-
-def test_an_outline_runs_half_a_pixel_around_its_pixel():
-    labels = np.zeros((4, 4), np.uint8)
-    labels[1, 2] = 1
-    points = {tuple(map(float, point.split(","))) for point in re.findall(r"[\d.]+,[\d.]+", outline(labels))}
-    assert points == {(2.5, 1), (2.5, 2), (2, 1.5), (3, 1.5)}
-    assert outline(labels).count("Z") == 1
-    labels[0, 0] = 2
-    assert outline(labels).count("Z") == 2
-    assert outline(np.zeros((4, 4), np.uint8)) == ""
-
-
-def test_png_stretches_the_grey_values():
-    image = np.linspace(-3, 9, 200).reshape(10, 20)
-    head, data = png(image).split(",")
-    assert head == "data:image/png;base64"
-    decoded = np.asarray(Image.open(io.BytesIO(base64.b64decode(data))))
-    assert decoded.shape == (10, 20)
-    assert (decoded.min(), decoded.max()) == (0, 255)
-    assert np.all(np.diff(decoded.ravel().astype(int)) >= 0)
-    assert png(np.ones((3, 3)))
 
 
 def test_svg_takes_the_pages_colours_and_hides_ids():

@@ -46,6 +46,8 @@ class Page(HTMLParser):
         assert self.open.pop()[0] == tag
 
     def handle_data(self, data):
+        if self.open and self.open[-1][0] in ("script", "style"):
+            return
         section = next((name for tag, name in reversed(self.open) if tag == "section"), "")
         self.sections[section] = self.sections.get(section, "") + data
 
@@ -74,6 +76,7 @@ def test_needs_no_network(whole, make_config):
         for key in ("src", "href", "xlink:href", "data", "poster", "srcset"):
             if key in attributes and tag != "a":
                 assert attributes[key].startswith(("data:", "#")), (tag, attributes)
+    assert not any("src" in attributes for attributes in parsed.find("script"))
     assert not re.search(r"@import|url\((?!#)", html)
 
 

@@ -1,61 +1,50 @@
-"""A slice of a case as a PNG, and outlines to be drawn over it as vectors."""
+"""Which slices of a case are shown, and which part of them."""
 
-import base64
-import io
-from dataclasses import dataclass
+from math import ceil
 
 import numpy as np
-from PIL import Image
-from skimage.measure import find_contours
 
-MARGIN = 0.35
-"""Share of the structures' extent that is shown around them."""
+MARGIN = 0.25
+"""Share of the structures' extent that is shown around them in the plane."""
+BEYOND = 0.1
+"""Share of the structures' extent that is shown beyond them along the slices."""
 SMALLEST = 32
 """Least pixels of the cut-out along either axis."""
 
-
-@dataclass(frozen=True)
-class Cut:
-    """A square cut-out of one slice of a volume.
-
-    Attributes:
-        index: slice number along the first axis (2D data sets) or the last one (3D).
-        dimensions: 2 or 3, as in the store.
-        rows, columns: the cut-out, in pixels of the slice as it is shown.
-    """
-
-    index: int
-    dimensions: int
-    rows: slice
-    columns: slice
-
-    def __call__(self, volume: np.ndarray) -> np.ndarray:
-        """Return the cut-out (H, W) of a volume."""
-        return plane(volume, self.index, self.dimensions)[self.rows, self.columns]
+Cut = tuple[slice, slice, slice]
+"""Index of the part (N, H, W) of a stack that is shown."""
 
 
-def plane(volume: np.ndarray, index: int, dimensions: int) -> np.ndarray:
-    """Return one slice (H, W): of (Z, H, W) as it is, of (X, Y, Z) with x to the right and y downwards."""
-    return volume[index] if dimensions == 2 else volume[:, :, index].T
+def stack(volume: np.ndarray, dimensions: int) -> np.ndarray:
+    """Return a case as slices (N, H, W): (Z, H, W) as it is, (X, Y, Z) with x to the right and y downwards."""
+    return volume if dimensions == 2 else volume.transpose(2, 1, 0)
 
 
-def choose_cut(truth: np.ndarray, dimensions: int) -> Cut:
-    """Return a cut-out around the structures in the slice that has most of them.
+def fullest(truth: np.ndarray) -> int:
+    """Return the number of the slice with most of the structures; the middle one where there are none.
 
     Args:
-        truth: label map, (Z, H, W) or (X, Y, Z).
-        dimensions: 2 or 3.
+        truth: label maps, (N, H, W).
     """
-    axes = (1, 2) if dimensions == 2 else (0, 1)
-    index = int(np.count_nonzero(truth, axis=axes).argmax())
-    mask = plane(truth, index, dimensions) > 0
+    counts = np.count_nonzero(truth, axis=(1, 2))
+    return int(counts.argmax()) if counts.any() else len(truth) // 2
+
+
+def choose_cut(truth: np.ndarray) -> Cut:
+    """Return a square around the structures of all slices; everything where there are none.
+
+    Args:
+        truth: label maps, (N, H, W).
+    """
+    mask = truth.any(axis=0)
+    if not mask.any():
+        return np.s_[:, :, :]
     spans = [np.flatnonzero(mask.any(axis=axis)) for axis in (1, 0)]
-    side = max([SMALLEST, *(round(np.ptp(s) * (1 + 2 * MARGIN)) for s in spans if s.size)])
+    side = max([SMALLEST, *(round((np.ptp(span) + 1) * (1 + 2 * MARGIN)) for span in spans)])
     rows, columns = (
-        window(int(s.min() + s.max()) // 2 if s.size else n // 2, side, n)
-        for s, n in zip(spans, mask.shape, strict=True)
+        window(int(span.min() + span.max()) // 2, side, size) for span, size in zip(spans, mask.shape, strict=True)
     )
-    return Cut(index, dimensions, rows, columns)
+    return slice(None), rows, columns
 
 
 def window(center: int, side: int, size: int) -> slice:
@@ -65,21 +54,15 @@ def window(center: int, side: int, size: int) -> slice:
     return slice(start, start + side)
 
 
-def png(image: np.ndarray) -> str:
-    """Return a grey image (H, W) as a data URI, its 1st to 99th percentile from black to white."""
-    low, high = np.percentile(image, (1, 99))
-    grey = np.clip((image - low) / max(high - low, 1e-12), 0, 1)
-    buffer = io.BytesIO()
-    Image.fromarray((grey * 255).round().astype(np.uint8)).save(buffer, "PNG", optimize=True)
-    return f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}"
+def choose_slices(truth: np.ndarray, step: int) -> range:
+    """Return every `step`-th slice over the extent of the structures and a margin, the fullest one among them.
 
-
-def outline(labels: np.ndarray) -> str:
-    """Return an SVG path around every structure of a label map (H, W); a pixel is one unit wide."""
-    parts = []
-    for value in np.unique(labels[labels > 0]):
-        for ring in find_contours(np.pad(labels == value, 1).astype(float), 0.5):
-            # find_contours counts from pixel centres, SVG from pixel corners; the padding adds one.
-            points = " ".join(f"{x - 0.5:g},{y - 0.5:g}" for y, x in ring[:-1])
-            parts.append(f"M{points}Z")
-    return "".join(parts)
+    Args:
+        truth: label maps, (N, H, W); without any structure, the extent is the whole stack.
+        step: at least 1.
+    """
+    filled = np.flatnonzero(truth.any(axis=(1, 2)))
+    first, last = (filled[0], filled[-1]) if filled.size else (0, len(truth) - 1)
+    margin = ceil((last - first + 1) * BEYOND)
+    first, last = max(first - margin, 0), min(last + margin, len(truth) - 1)
+    return range(int(first + (fullest(truth) - first) % step), int(last) + 1, step)

@@ -1,27 +1,23 @@
-"""Best, median and worst test case of each data set, as slices with outlines."""
+"""Best, median and worst test case of each data set, with the outlines of every method."""
 
-from dataclasses import dataclass
 from typing import Any
-
-import h5py
-import numpy as np
 
 from m3hl.data.store import Store
 from m3hl.errors import UserError
 from m3hl.evaluation.summary import ranked_cases
-from m3hl.reporting.figures.slices import choose_cut, outline, png
-from m3hl.reporting.study import NOT_EVALUATED, NOT_TRAINED, Row, RunResult, Study
+from m3hl.reporting.figures.outlines import outline
+from m3hl.reporting.figures.panels import Panel, View, panel_row
+from m3hl.reporting.figures.pictures import png
+from m3hl.reporting.figures.slices import fullest
+from m3hl.reporting.figures.viewer import viewer
+from m3hl.reporting.segmented import Contender, Segmentation, SegmentedCase, load_case
+from m3hl.reporting.study import Row, RunResult, Study
+from m3hl.reporting.text import number
 
 TITLE = "Examples"
-
-
-@dataclass(frozen=True)
-class Contender:
-    """A method whose outlines are shown: its place in the study, and the run that is shown."""
-
-    index: int
-    label: str
-    result: RunResult
+MOST_VIEWERS = 3
+"""Data sets of a page whose cases can be seen slice by slice; with more of them it would grow too large."""
+TEST_SELECTED = "† The test split chose the weights."
 
 
 def content(study: Study) -> dict[str, Any]:
@@ -33,26 +29,25 @@ def dataset_content(study: Study, name: str) -> dict[str, Any]:
     """Return one data set's examples, or why there are none."""
     facts, reference = study.datasets[name], choose_reference(study, name)
     if reference is None:
-        return {"facts": facts, "missing": "no run has been evaluated yet", "cases": []}
-    rows = [row for row in study.rows(name) if row.labeled == reference.run.labeled]
-    contenders = [
-        Contender(list(study.methods).index(row.method), study.methods[row.method].label, result)
-        for row in rows
-        for result in row.runs
-        if result.run.seed == reference.run.seed
-    ]
+        return {"facts": facts, "missing": "no run has been evaluated yet"}
+    contenders = choose_contenders(study, reference)
     ranks = ranked_cases(reference.metrics.assign(**reference.run._asdict()))
+    if ranks.empty:
+        return {"facts": facts, "missing": "no test case has a structure by which it could be ranked"}
+    picks = choose_cases(list(ranks.index))
     try:
         with Store(facts.store) as store:
-            cases = [case_content(store, rank, case, contenders) for rank, case in choose_cases(list(ranks.index))]
+            cases = [(rank, load_case(store, case, contenders)) for rank, case in picks]
     except UserError as error:
-        return {"facts": facts, "missing": str(error), "cases": []}
-    label = study.methods[reference.run.method].label
+        return {"facts": facts, "missing": str(error)}
     return {
         "facts": facts,
         "missing": "",
-        "cases": cases,
-        "ranked_by": label,
+        "cases": [still_content(name, rank, case) for rank, case in cases],
+        "slices": [viewer_content(rank, case) for rank, case in cases]
+        if len(study.datasets) <= MOST_VIEWERS
+        else None,
+        "ranked_by": study.methods[reference.run.method].label,
         "run": reference.run,
         "contenders": contenders,
     }
@@ -65,6 +60,17 @@ def choose_reference(study: Study, dataset: str) -> RunResult | None:
     return next((row.ended[0] for row in preferred or rows), None)
 
 
+def choose_contenders(study: Study, reference: RunResult) -> list[Contender]:
+    """Return the runs of every method with the reference's labels and seed."""
+    methods, run = list(study.methods), reference.run
+    return [
+        Contender(methods.index(row.method), study.methods[row.method].label, result)
+        for row in study.rows(run.dataset)
+        for result in row.runs
+        if (row.labeled, result.run.seed) == (run.labeled, run.seed)
+    ]
+
+
 def choose_cases(ranked: list[str]) -> list[tuple[str, str]]:
     """Return best, median and worst of cases that are ranked best first; each case once."""
     picks = {"Best": ranked[0], "Median": ranked[len(ranked) // 2], "Worst": ranked[-1]}
@@ -72,50 +78,40 @@ def choose_cases(ranked: list[str]) -> list[tuple[str, str]]:
     return [(rank, case) for rank, case in picks.items() if first[case] == rank]
 
 
-def case_content(store: Store, rank: str, case: str, contenders: list[Contender]) -> dict[str, Any]:
-    """Return one case's image and, per contender, outline and Dice, or why there is none."""
-    image, truth = store.image(case), store.label(case)
-    if truth is None:
-        raise UserError(f"{store.path}: {case} has no label map, so there is nothing to compare with")
-    cut = choose_cut(truth, store.dimensions)
-    seen = cut(image)
+def still_content(dataset: str, rank: str, case: SegmentedCase) -> dict[str, Any]:
+    """Return the slice with most of a case's structures: for the page, and as a drawing of its own."""
+    best = fullest(case.truth)
+    image = case.images[best]
+    view = View(png(image), *image.shape, outline(case.truth[best]))
+    panels = [panel(segmentation, best) for segmentation in case.segmentations]
+    note = TEST_SELECTED if any("†" in panel.score for panel in panels) else ""
+    heading = f"{dataset}, {rank.lower()} test case: {case.name}, slice {best + 1}"
     return {
         "rank": rank,
-        "name": case,
-        "slice": cut.index + 1,
-        "image": png(seen),
-        "height": seen.shape[0],
-        "width": seen.shape[1],
-        "truth": outline(cut(truth)),
-        "panels": [
-            {"contender": contender, **prediction_content(contender.result, case, truth.shape, cut)}
-            for contender in contenders
-        ],
+        "name": case.name,
+        "slice": best + 1,
+        "view": view,
+        "panels": list(zip(panels, case.segmentations, strict=True)),
+        "drawing": panel_row(f"examples-{dataset}-{rank.lower()}", heading, view, panels, note),
     }
 
 
-def prediction_content(result: RunResult, case: str, shape: tuple[int, ...], cut: Any) -> dict[str, Any]:
-    """Return outline and Dice (percent) of one run's prediction for a case, or why there is none."""
-    dice = None
-    if result.metrics is not None:
-        ranks = ranked_cases(result.metrics.assign(**result.run._asdict()))
-        dice = ranks.get(case)
-    try:
-        prediction = read_prediction(result, case, shape)
-    except UserError as error:
-        return {"outline": None, "dice": dice, "missing": str(error)}
-    return {"outline": outline(cut(prediction)), "dice": dice, "missing": ""}
+def panel(segmentation: Segmentation, at: int) -> Panel:
+    """Return one method's panel at a slice."""
+    labels, contender = segmentation.labels, segmentation.contender
+    path = None if labels is None else outline(labels[at])
+    return Panel(contender.label, contender.index, score(segmentation), path, segmentation.missing)
 
 
-def read_prediction(result: RunResult, case: str, shape: tuple[int, ...]) -> np.ndarray:
-    """Return a predicted label map; raises `UserError` where it is missing or of another shape."""
-    if not result.predictions.is_file():
-        raise UserError(NOT_EVALUATED if result.record else NOT_TRAINED)
-    try:
-        with h5py.File(result.predictions, "r") as file:
-            prediction = file[case][()]
-    except (OSError, KeyError) as error:
-        raise UserError(f"predictions.h5: no readable label map of {case}") from error
-    if prediction.shape != shape:
-        raise UserError(f"predictions.h5: {case} has shape {prediction.shape}, its label {shape}")
-    return prediction
+def viewer_content(rank: str, case: SegmentedCase) -> dict[str, Any]:
+    """Return a case slice by slice, with what stands beside each method's name."""
+    notes = [f"not yet: {one.missing}" if one.missing else score(one) for one in case.segmentations]
+    frames = viewer(case.images, case.truth, [one.labels for one in case.segmentations])
+    return {"rank": rank, "name": case.name, "notes": ["", *notes], **frames}
+
+
+def score(segmentation: Segmentation) -> str:
+    """Return the Dice of the whole case in words, or nothing where it is unknown."""
+    if segmentation.dice is None:
+        return ""
+    return f"Dice {number(segmentation.dice, 1)}{'†' * segmentation.contender.result.test_selected}"

@@ -1,0 +1,14 @@
+"""The colours of the page by the names of their CSS variables, for files that stand alone."""
+
+import re
+from functools import cache
+from importlib import resources
+from typing import Literal
+
+
+@cache
+def palette(ground: Literal["light", "dark"]) -> dict[str, str]:
+    """Return the page's colours on light or on dark ground."""
+    style = (resources.files("m3hl.reporting") / "templates/style.css").read_text("utf-8")
+    pairs = re.findall(r"--([\w-]+): light-dark\((#\w+), (#\w+)\)", style)
+    return {name: light if ground == "light" else dark for name, light, dark in pairs}
