@@ -153,3 +153,42 @@ def test_the_command_of_a_run_can_be_copied(file, open_page):
     command.locator("button").click()
     page.wait_for_function("e => e.textContent != 'copy'", arg=command.locator("button").element_handle())
     assert page.evaluate("getSelection().toString()") == command.locator("code").inner_text()
+
+
+def test_cases_are_sorted_by_click_and_by_key(file, open_page):
+    page = open_page(file)
+    table = page.locator("#cases table.sortable").first
+    first = table.locator("th[aria-sort]")
+    assert first.get_attribute("aria-sort") == "ascending"
+    column = first.evaluate("head => head.cellIndex")
+    worst_first = numbers(table, column)
+    assert worst_first == sorted(worst_first)
+    first.locator("button").click()
+    assert numbers(table, column) == worst_first[::-1]
+    table.locator("thead tr:last-child button").first.focus()
+    page.keyboard.press("Enter")
+    names = table.locator("tbody th").all_inner_texts()
+    assert names == sorted(names)
+
+
+def numbers(table, column):
+    script = "(rows, n) => rows.map(row => parseFloat(row.cells[n].innerText.replace('\u2212', '-')))"
+    return table.locator("tbody tr").evaluate_all(script, column)
+
+
+def test_the_slider_turns_the_slices_over(file, open_page):
+    page = open_page(file)
+    viewer = page.locator(".viewer").first
+    picture, label = viewer.locator("image"), viewer.locator("p label")
+    slider, before = viewer.locator("[type=range]"), (picture.get_attribute("href"), label.inner_text())
+    slider.focus()
+    page.keyboard.press("End")
+    page.keyboard.press("ArrowLeft")
+    assert slider.input_value() == str(int(slider.get_attribute("max")) - 1)
+    assert (picture.get_attribute("href"), label.inner_text()) != before
+    drawn = viewer.locator("svg path[d^=M]").count()
+    viewer.locator("[type=checkbox]").first.uncheck()
+    assert viewer.locator("svg path[d^=M]").count() < drawn
+    name = viewer.locator("p span").inner_text()
+    viewer.get_by_text("worst").click()
+    assert viewer.locator("p span").inner_text() != name

@@ -14,20 +14,20 @@ def content(study: Study) -> dict[str, Any]:
     for dataset in study.datasets:
         for row in study.rows(dataset):
             groups.setdefault((dataset, row.labeled), []).append(row)
-    return {"groups": [group_content(study, number, rows) for number, rows in enumerate(groups.values())]}
+    return {"groups": [group_content(study, rows) for rows in groups.values()]}
 
 
-def group_content(study: Study, number: int, rows: list[Row]) -> dict[str, Any]:
-    """Return the panels of one data set and labeled count; `number` makes their ids unique."""
+def group_content(study: Study, rows: list[Row]) -> dict[str, Any]:
+    """Return the panels of one data set and labeled count."""
     order = list(study.methods)
     drawn = [row for row in rows if any(r.history is not None for r in row.runs)]
     results = [(order.index(row.method), r) for row in drawn for r in row.runs if r.history is not None]
-    title = f"{rows[0].dataset}, {rows[0].labeled} labeled"
+    title, name = f"{rows[0].dataset}, {rows[0].labeled} labeled", f"{rows[0].dataset}-{rows[0].labeled}"
     curves: Curves = [(index, result.history) for index, result in results]
     parts = [
         (study.methods[row.method], panel)
         for row in drawn
-        if (panel := parts_panel(histories(row), f"parts-{number}-{order.index(row.method)}", title))
+        if (panel := parts_panel(histories(row), f"parts-{name}-{row.method}", title))
     ]
     split = watched_split([result for _, result in results])
     return {
@@ -35,9 +35,9 @@ def group_content(study: Study, number: int, rows: list[Row]) -> dict[str, Any]:
         "facts": study.datasets[rows[0].dataset],
         "labeled": rows[0].labeled,
         "methods": [(order.index(row.method), study.methods[row.method]) for row in drawn],
-        "loss": loss_panel(curves, f"loss-{number}", title) if curves else None,
-        "dice": dice_panel(curves, f"dice-{number}", title, "val", split),
-        "pseudo": dice_panel(curves, f"pseudo-{number}", title, "pseudo", "Pseudo-label"),
+        "loss": loss_panel(curves, f"loss-{name}", title) if curves else None,
+        "dice": dice_panel(curves, f"dice-{name}", title, "val", split),
+        "pseudo": dice_panel(curves, f"pseudo-{name}", title, "pseudo", "Pseudo-label"),
         "split": split,
         "test_selected": any(result.test_selected for _, result in results),
         "teacher": any(column.endswith("_teacher_dice") for _, history in curves for column in history),
