@@ -6,8 +6,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from m3hl.config.experiment import Config, Run, load_config
+from m3hl.config.experiment import Config, Run, load_config, parse_config
 from m3hl.evaluation.metrics import COLUMNS
+from m3hl.reporting.sections import ablation
+from m3hl.reporting.study import load_study
 
 ABLATION = Path(__file__).parents[2] / "config" / "ablation.yaml"
 
@@ -17,6 +19,28 @@ def planned_ablation(seeds=(1, 2)):
     config = load_config(ABLATION)
     blocks = tuple(block.model_copy(update={"seed": tuple(seeds)}) for block in config.experiments)
     return config.model_copy(update={"experiments": blocks})
+
+
+def small(methods, *, kind="la", source="public", labeled=8, seeds=(1,), training=None):
+    """Return a study of one data set."""
+    dataset = {"kind": kind, "source": source, "path": "x" if source == "public" else None}
+    return parse_config(
+        {
+            "name": "small",
+            "datasets": {"d": dataset | ({"training": training} if training else {})},
+            "methods": {name: {"method": "m3hl"} | method for name, method in methods.items()},
+            "experiments": [
+                {"dataset": ["d"], "method": list(methods), "labeled": [labeled], "seed": list(seeds)}
+            ],
+        }
+    )
+
+
+def ablation_content(folder: Path, config: Config, **numbers):
+    """Write made-up numbers of a study and return what the section shows by data set; None: nothing."""
+    write_made_up(folder, config, **numbers)
+    found = ablation.content(load_study(config, folder))
+    return {data["facts"].name: data for data in found["datasets"]} if found else None
 
 
 def write_made_up(folder: Path, config: Config, dice=None, rule="val", missed=()):

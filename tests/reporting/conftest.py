@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from functools import partial
 
 import h5py
 import numpy as np
@@ -15,6 +16,7 @@ from m3hl.data.case import Case, Geometry
 from m3hl.data.store import Store
 from m3hl.data.store_writer import write_store
 from m3hl.evaluation.metrics import COLUMNS, measure
+from tests.reporting.ablation_study import ablation_content
 
 GEOMETRY = Geometry(
     (8.0, 1.5, 1.5), (0.0, 0.0, 0.0), (1, 0, 0, 0, 1, 0, 0, 0, 1), (2, 1, 0), (0, 0, 0), (6, 40, 44)
@@ -53,6 +55,12 @@ def tiny_config():
 def finish_run():
     """Return the function that writes a run's files."""
     return write_run
+
+
+@pytest.fixture
+def content_of(tmp_path):
+    """Return the function that gives the ablations of a study with made-up numbers."""
+    return partial(ablation_content, tmp_path)
 
 
 def study_config(**changes):

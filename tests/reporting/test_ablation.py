@@ -1,4 +1,4 @@
-"""The ablations: recognised by settings, complete for config/ablation.yaml, gaps shown, steps by hand."""
+"""The ablations: recognised by settings, complete for config/ablation.yaml, gaps shown."""
 
 import re
 from itertools import product
@@ -6,7 +6,6 @@ from math import isnan
 
 import pytest
 
-from m3hl.config.experiment import parse_config
 from m3hl.config.methods import m3hl
 from m3hl.reporting import published
 from m3hl.reporting.exports import Table, collect
@@ -14,38 +13,11 @@ from m3hl.reporting.figures.svg import Drawing
 from m3hl.reporting.page import gather, render
 from m3hl.reporting.sections import ablation
 from m3hl.reporting.study import load_study
-from tests.reporting.ablation_study import made_up_dice, planned_ablation, write_made_up
+from tests.reporting.ablation_study import made_up_dice, planned_ablation, small, write_made_up
 from tests.reporting.test_page import Page
 
 LOSSES = ("supervised_loss", "mix_loss", "consistency_loss")
 RATIOS, PATCHES = (0.25, 0.5, 0.75), (16, 32, 64, 128)
-
-
-@pytest.fixture
-def content_of(tmp_path):
-    """Return the function that writes made-up numbers of a study and gives the section's content by data set."""
-
-    def content(config, **numbers):
-        write_made_up(tmp_path, config, **numbers)
-        found = ablation.content(load_study(config, tmp_path))
-        return {data["facts"].name: data for data in found["datasets"]} if found else None
-
-    return content
-
-
-def small(methods, *, kind="la", source="public", labeled=8, seeds=(1,), training=None):
-    """Return a study of one data set."""
-    dataset = {"kind": kind, "source": source, "path": "x" if source == "public" else None}
-    return parse_config(
-        {
-            "name": "small",
-            "datasets": {"d": dataset | ({"training": training} if training else {})},
-            "methods": {name: {"method": "m3hl"} | method for name, method in methods.items()},
-            "experiments": [
-                {"dataset": ["d"], "method": list(methods), "labeled": [labeled], "seed": list(seeds)}
-            ],
-        }
-    )
 
 
 def with_losses(sup, mix, hl):
@@ -54,10 +26,6 @@ def with_losses(sup, mix, hl):
 
 def losses_of(table):
     return [(line.losses, line.mixed, line.line and line.line.row.method) for line in table["lines"]]
-
-
-def rungs_of(ladder):
-    return [(rung.line.row.method, rung.turned, rung.step) for rung in ladder["rungs"]]
 
 
 def written(drawing):
@@ -193,56 +161,9 @@ def test_a_grid_without_numbers_is_no_figure(content_of):
     assert (grid["panels"], grid["best"], grid["ended"]) == ([], [], 0)
 
 
-STEPS = {
-    "released": {},
-    "three": {"preset": "paper", "options": {"learning_rate": 0.01, "reduction": "mean"}},
-    "other": {"preset": "paper", "options": {"low_features": "last_decoder"}},
-    "one": {"preset": "paper", "options": {"learning_rate": 0.01}},
-    "paper": {"preset": "paper"},
-}
-
-
-def test_a_step_is_taken_from_the_rung_with_most_of_its_changes(content_of):
-    dice = {"paper": 70.0, "one": 75.0, "other": 60.0, "three": 74.0, "released": 80.0}
-    (ladder,) = content_of(small(STEPS, kind="acdc", labeled=7), dice=lambda run: dice[run.method])["d"]["ladders"]
-    assert rungs_of(ladder) == [
-        ("paper", (), None),
-        ("other", ("low_features",), pytest.approx(-10)),
-        ("one", ("learning_rate",), pytest.approx(5)),
-        ("three", ("reduction",), pytest.approx(-1)),
-        ("released", ("mask_keeps", "labeled_weight", "unlabeled_weight", "low_features"), pytest.approx(6)),
-    ]
-    assert [rung.previous and rung.previous.line.row.method for rung in ladder["rungs"]] == [
-        None, "paper", "paper", "one", "three",
-    ]  # fmt: skip
-    table = ladder["table"]
-    assert table.data["step_from"].tolist()[1:] == ["paper", "paper", "one", "three"]
-    assert [row[4] for row in table.cells[1:]] == ["–", "−10.00", "+5.00", "−1.00", "+6.00"]
-
-
-def test_a_step_counts_only_seeds_that_both_rungs_have(content_of):
-    methods = {name: STEPS[name] for name in ("paper", "one", "three")}
-    dice = {("paper", 1): 70.0, ("paper", 2): 50.0, ("one", 1): 72.0, ("three", 2): 90.0}
-    config = small(methods, kind="acdc", seeds=(1, 2))
-    (ladder,) = content_of(config, dice=lambda run: dice.get((run.method, run.seed)))["d"]["ladders"]
-    assert [rung.step for rung in ladder["rungs"]] == [None, pytest.approx(2), None]
-
-
 def test_nothing_to_show_is_no_section(content_of, make_config, whole):
     assert content_of(small({"a": {}, "s": {"method": "supervised"}})) is None
     assert ablation.content(load_study(make_config(), whole)) is None
-
-
-def test_both_presets_are_set_side_by_side(content_of):
-    data = content_of(small({"a": {"options": {"learning_rate": 0.02}}, "b": {"preset": "paper"}}))["d"]
-    assert (data["loss_tables"], data["grids"], data["ladders"]) == ([], [], [])
-    records = {option: values for option, *values in data["differences"].cells[1:]}
-    assert records["mask_keeps"][:2] == ["unlabeled, unlabeled", "labeled, unlabeled"]
-    assert records["learning_rate_decay_every"][:2] == ["–", "2\u202f500"]
-    assert "Eq. 3" in records["reduction"][2]
-    assert len(records) == 8
-    data = content_of(small({"a": {}, "b": {"preset": "paper"}}, kind="acdc"))["d"]
-    assert [len(rung.changes) for rung in data["ladders"][0]["rungs"]] == [0, 6]
 
 
 def test_the_page_is_sound_and_names_its_files_once(tmp_path):
