@@ -63,7 +63,7 @@ def page(config, folder):
 def test_has_every_section_and_fits_in_three_megabytes(whole, make_config):
     html = page_of(load_study(make_config(), whole))
     sections = [a["id"] for a in Page(html).find("section")]
-    assert sections == ["answer", "method", "results", "curves", "examples", "provenance", "cautions"]
+    assert sections == ["answer", "method", "results", "curves", "examples", "cost", "provenance", "cautions"]
     assert len(html.encode()) < 3e6
 
 
@@ -185,7 +185,7 @@ def test_test_selected_runs_are_marked_wherever_they_show(results, make_config, 
 def test_pseudo_labels_have_a_panel_that_says_what_their_truth_is_for(results, make_config):
     config = make_config()
     text = page(config, results).text("curves")
-    assert text.count("truth of unlabeled cases is used for this diagnosis only") == 2
+    assert text.count("truth of unlabeled cases is used for this diagnosis only") == 1
     for run in config.runs():
         path = results / run.path / "history.csv"
         history = pd.read_csv(path)
