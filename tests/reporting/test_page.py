@@ -65,7 +65,7 @@ def page(config, folder):
 def test_has_every_section_and_fits_in_three_megabytes(whole, make_config):
     html = page_of(load_study(make_config(), whole))
     sections = [a["id"] for a in Page(html).find("section")]
-    assert sections == ["answer", "method", "results", "cases", "curves", "examples", "provenance", "cautions"]
+    assert " ".join(sections) == "answer method results cases curves examples cost provenance cautions"
     assert len(html.encode()) < 3e6
 
 
@@ -187,7 +187,7 @@ def test_test_selected_runs_are_marked_wherever_they_show(results, make_config, 
 def test_pseudo_labels_have_a_panel_that_says_what_their_truth_is_for(results, make_config):
     config = make_config()
     text = page(config, results).text("curves")
-    assert text.count("truth of unlabeled cases is used for this diagnosis only") == 2
+    assert text.count("truth of unlabeled cases is used for this diagnosis only") == 1
     for run in config.runs():
         path = results / run.path / "history.csv"
         history = pd.read_csv(path)

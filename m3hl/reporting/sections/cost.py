@@ -8,30 +8,26 @@ import pandas as pd
 from m3hl.reporting.exports import Table
 from m3hl.reporting.records import Provenance
 from m3hl.reporting.study import Row, RunResult, Study
-from m3hl.reporting.text import NONE, count, duration, memory, number
+from m3hl.reporting.text import NONE, count, duration, number
 
 TITLE = "What it cost"
 
 
-def milliseconds(seconds: float) -> str:
-    """Return a short time in ms."""
-    return f"{number(1000 * seconds, 0)} ms"
+def energy(kilojoules: float) -> str:
+    """Return an energy in kJ, with digits where it is small."""
+    return number(kilojoules, 0 if kilojoules >= 10 else 2)
 
 
-def kilojoules(energy: float) -> str:
-    """Return an energy, with digits where it is small."""
-    return f"{number(energy, 0 if energy >= 10 else 2)} kJ"
-
-
-MEASURES: dict[str, tuple[str, Callable[[float], str]]] = {
-    "training_seconds": ("Training", duration),
-    "step_seconds": ("Per step", milliseconds),
-    "peak_memory_mib": ("Peak memory", memory),
-    "peak_gpu_memory_mib": ("Peak GPU memory", memory),
-    "gpu_energy_kj": ("GPU energy", kilojoules),
-    "evaluation_seconds": ("Evaluation", duration),
+MEASURES: dict[str, tuple[str, str, Callable[[float], str]]] = {
+    "training_seconds": ("Training", "", duration),
+    "step_seconds": ("Step", "ms", lambda seconds: number(1000 * seconds, 0)),
+    "peak_memory_mib": ("Memory", "GiB", lambda mib: number(mib / 1024, 1)),
+    "peak_gpu_memory_mib": ("GPU memory", "GiB", lambda mib: number(mib / 1024, 1)),
+    "gpu_energy_kj": ("GPU energy", "kJ", energy),
+    "evaluation_seconds": ("Evaluation", "", duration),
 }
-"""What is told of each row: its heading, and how a reader wants it."""
+"""What is told of each row: heading, unit, and how a reader wants it."""
+SUMMED = ("training_seconds", "evaluation_seconds", "gpu_energy_kj")
 PARTS = ("mean", "min", "max")
 
 
@@ -42,10 +38,10 @@ def content(study: Study) -> dict[str, Any]:
     told = [name for name in MEASURES if costs[name].notna().any()]
     lines = [line(study, row, told) for row in rows]
     return {
-        "headings": [MEASURES[name][0] for name in told],
+        "headings": [MEASURES[name][:2] for name in told],
         "lines": lines,
         "table": table(lines, told),
-        "totals": {name: MEASURES[name][1](costs[name].sum()) for name in told if "memory" not in name},
+        "totals": {name: MEASURES[name][2](costs[name].sum()) for name in SUMMED if name in told},
         "trained": int(costs["training_seconds"].notna().sum()),
         "metered": int(costs["gpu_energy_kj"].notna().sum()),
         "planned": len(study.results),
@@ -80,7 +76,7 @@ def line(study: Study, row: Row, told: list[str]) -> dict[str, Any]:
         "method": study.methods[row.method].label,
         "runs": len(records),
         "numbers": numbers,
-        "cells": [spread(numbers[name], MEASURES[name][1]) for name in told],
+        "cells": [spread(numbers[name], MEASURES[name][2]) for name in told],
         "device": "; ".join(dict.fromkeys(device(record.provenance) for record in records)) or NONE,
     }
 
@@ -90,7 +86,7 @@ def spread(numbers: dict[str, float], shown: Callable[[float], str]) -> tuple[st
     if numbers["mean"] != numbers["mean"]:
         return NONE, ""
     low, high = shown(numbers["min"]), shown(numbers["max"])
-    return shown(numbers["mean"]), "" if low == high else f"{low} to {high}"
+    return shown(numbers["mean"]), "" if low == high else f"{low}–{high}"
 
 
 def device(record: Provenance) -> str:
@@ -107,27 +103,24 @@ def device(record: Provenance) -> str:
 
 def table(lines: list[dict[str, Any]], told: list[str]) -> Table:
     """Return the lines as a table: in full for CSV, as shown for the other formats."""
-    keys = [
-        {"dataset": one["row"].dataset, "method": one["row"].method, "labeled": one["row"].labeled}
-        for one in lines
-    ]
-    runs = [{"runs": one["runs"], "planned": len(one["row"].runs)} for one in lines]
-    full = [
-        key | run | {f"{name}_{part}": one["numbers"][name][part] for name in told for part in PARTS}
-        for key, run, one in zip(keys, runs, lines, strict=True)
-    ]
-    shown = [
-        key
-        | {"runs": f"{run['runs']} of {run['planned']}"}
-        | {
-            MEASURES[name][0]: f"{mean} ({extent})" if extent else mean
+    headings = {name: f"{heading} ({unit})" if unit else heading for name, (heading, unit, _) in MEASURES.items()}
+    full, shown = [], []
+    for one in lines:
+        row, runs = one["row"], one["runs"]
+        numbers = {f"{name}_{part}": value for name in told for part, value in one["numbers"][name].items()}
+        full.append(
+            {"dataset": row.dataset, "method": row.method, "labeled": row.labeled, "runs": runs}
+            | {"planned": len(row.runs), **numbers, "device": one["device"]}
+        )
+        cells = {
+            headings[name]: f"{mean} ({extent})" if extent else mean
             for name, (mean, extent) in zip(told, one["cells"], strict=True)
         }
-        | {"device": one["device"]}
-        for key, run, one in zip(keys, runs, lines, strict=True)
-    ]
+        shown.append(
+            {"Data set": row.dataset, "Method": one["method"], "Labeled": row.labeled}
+            | {"Runs": f"{runs} of {len(row.runs)}", **cells, "Computed by": one["device"]}
+        )
     caption = (
         "Time, memory and energy of each method and labeled count: mean over seeds, and range where they differ."
     )
-    data = pd.DataFrame([row | {"device": one["device"]} for row, one in zip(full, lines, strict=True)])
-    return Table("cost", caption, data, pd.DataFrame(shown))
+    return Table("cost", caption, pd.DataFrame(full), pd.DataFrame(shown))
