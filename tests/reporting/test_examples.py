@@ -4,6 +4,7 @@ import io
 import json
 import re
 import xml.etree.ElementTree as ElementTree
+from dataclasses import replace
 from itertools import pairwise
 
 import h5py
@@ -17,8 +18,9 @@ from m3hl.reporting.exports import collect, standalone
 from m3hl.reporting.figures.outlines import outline
 from m3hl.reporting.figures.panels import Panel, View, panel_row
 from m3hl.reporting.figures.pictures import png
+from m3hl.reporting.figures.slices import MOST
 from m3hl.reporting.figures.svg import Drawing
-from m3hl.reporting.figures.viewer import BUDGET, MOST, viewer
+from m3hl.reporting.figures.viewer import BUDGET, viewer
 from m3hl.reporting.page import gather, render
 from m3hl.reporting.palette import palette
 from m3hl.reporting.sections import examples
@@ -69,7 +71,7 @@ def test_outlines_keep_their_colours_on_dark_ground_in_the_file(view):
     assert palette("dark")["series-1"] not in colors
 
 
-@pytest.mark.parametrize(("panels", "box"), [(1, "0 0 310 184"), (4, "0 0 790 184"), (5, "0 0 790 344")])
+@pytest.mark.parametrize(("panels", "box"), [(1, "-2 0 314 184"), (4, "-2 0 794 184"), (5, "-2 0 794 344")])
 def test_panels_go_on_in_a_second_row(view, panels, box):
     drawing = panel_row("row", "", view, [Panel("A", 0, "", view.truth, "")] * panels, "")
     assert f'viewBox="{box}"' in drawing
@@ -113,6 +115,13 @@ def test_a_missing_prediction_is_named_and_has_no_outlines(results, make_config)
     assert case["notes"][1] == "not yet: evaluation has not ended"
     drawing = next(collect(examples.content(study), Drawing))
     assert "not yet: evaluation has" in drawing
+
+
+def test_without_any_structure_there_is_no_best_case(whole, make_config):
+    study = load_study(make_config(), whole)
+    absent = [replace(result, metrics=result.metrics.assign(absent=True)) for result in study.results]
+    first, _ = examples.content(replace(study, results=tuple(absent)))["datasets"]
+    assert first["missing"] == "no test case has a structure by which it could be ranked"
 
 
 def test_one_method_is_enough(whole, make_config):

@@ -53,7 +53,7 @@ def panel_row(name: str, heading: str, view: View, panels: list[Panel], note: st
     width, height = max(x for x, _ in places) + WIDTH, places[-1][1] + tall + 16 * bool(note)
     description = f"{heading}: the image, and the outlines of truth and prediction over it, method by method."
     markup = [
-        f'<svg class="plot" role="img" viewBox="0 0 {width} {height:g}"><title>{escape(description)}</title>',
+        f'<svg class="plot" role="img" viewBox="-2 0 {width + 4} {height:g}"><title>{escape(description)}</title>',
         f'<defs><image id="{image}" href="{view.picture}" width="{view.width}" height="{view.height}"/></defs>',
         line(0, 12, heading, 11),
         *(f'<g transform="translate({x} {y:g})">{cell}</g>' for (x, y), cell in zip(places, cells, strict=True)),

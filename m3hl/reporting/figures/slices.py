@@ -8,6 +8,8 @@ MARGIN = 0.25
 """Share of the structures' extent that is shown around them in the plane."""
 BEYOND = 0.1
 """Share of the structures' extent that is shown beyond them along the slices."""
+MOST = 40
+"""A case with no more slices is shown from its first to its last one."""
 SMALLEST = 32
 """Least pixels of the cut-out along either axis."""
 
@@ -55,14 +57,15 @@ def window(center: int, side: int, size: int) -> slice:
 
 
 def choose_slices(truth: np.ndarray, step: int) -> range:
-    """Return every `step`-th slice over the extent of the structures and a margin, the fullest one among them.
+    """Return every `step`-th slice, the fullest one among them; of many, around the structures only.
 
     Args:
-        truth: label maps, (N, H, W); without any structure, the extent is the whole stack.
+        truth: label maps, (N, H, W).
         step: at least 1.
     """
+    first, last = 0, len(truth) - 1
     filled = np.flatnonzero(truth.any(axis=(1, 2)))
-    first, last = (filled[0], filled[-1]) if filled.size else (0, len(truth) - 1)
-    margin = ceil((last - first + 1) * BEYOND)
-    first, last = max(first - margin, 0), min(last + margin, len(truth) - 1)
+    if filled.size and len(truth) > MOST:
+        margin = ceil((np.ptp(filled) + 1) * BEYOND)
+        first, last = max(filled[0] - margin, first), min(filled[-1] + margin, last)
     return range(int(first + (fullest(truth) - first) % step), int(last) + 1, step)

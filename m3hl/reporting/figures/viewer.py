@@ -9,12 +9,10 @@ import numpy as np
 
 from m3hl.reporting.figures.outlines import outline
 from m3hl.reporting.figures.pictures import jpeg
-from m3hl.reporting.figures.slices import choose_slices, fullest
+from m3hl.reporting.figures.slices import MOST, choose_slices, fullest
 
 WIDEST = 128
 """Pixels of an image along either axis, at most."""
-MOST = 40
-"""Slices of a case, at most."""
 BUDGET = 250_000
 """Bytes of a case, at most; where they do not suffice, fewer slices are shown."""
 

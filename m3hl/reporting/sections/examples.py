@@ -17,7 +17,7 @@ from m3hl.reporting.text import number
 TITLE = "Examples"
 MOST_VIEWERS = 3
 """Data sets of a page whose cases can be seen slice by slice; with more of them it would grow too large."""
-TEST_SELECTED = "† The test split chose the weights."
+NOTE, DAGGER_NOTE = "Dice in percent, of the whole case.", " † The test split chose the weights."
 
 
 def content(study: Study) -> dict[str, Any]:
@@ -40,13 +40,12 @@ def dataset_content(study: Study, name: str) -> dict[str, Any]:
             cases = [(rank, load_case(store, case, contenders)) for rank, case in picks]
     except UserError as error:
         return {"facts": facts, "missing": str(error)}
+    viewed = cases if len(study.datasets) <= MOST_VIEWERS else []
     return {
         "facts": facts,
         "missing": "",
         "cases": [still_content(name, rank, case) for rank, case in cases],
-        "slices": [viewer_content(rank, case) for rank, case in cases]
-        if len(study.datasets) <= MOST_VIEWERS
-        else None,
+        "slices": [viewer_content(rank, case) for rank, case in viewed],
         "ranked_by": study.methods[reference.run.method].label,
         "run": reference.run,
         "contenders": contenders,
@@ -84,7 +83,7 @@ def still_content(dataset: str, rank: str, case: SegmentedCase) -> dict[str, Any
     image = case.images[best]
     view = View(png(image), *image.shape, outline(case.truth[best]))
     panels = [panel(segmentation, best) for segmentation in case.segmentations]
-    note = TEST_SELECTED if any("†" in panel.score for panel in panels) else ""
+    note = NOTE + DAGGER_NOTE * any("†" in panel.score for panel in panels)
     heading = f"{dataset}, {rank.lower()} test case: {case.name}, slice {best + 1}"
     return {
         "rank": rank,
