@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 from html.parser import HTMLParser
 
 import pandas as pd
@@ -207,3 +208,22 @@ def test_names_from_files_are_escaped(results, make_config):
     html = page_of(load_study(config, results))
     assert nasty not in html
     assert html.count("&lt;script&gt;") >= 3
+
+
+def test_a_study_of_300_runs_stays_below_15_megabytes(whole, make_config, tmp_path):
+    config = make_config(
+        experiments=[
+            {
+                "dataset": ["hearts", "atria"],
+                "method": ["supervised", "m3hl"],
+                "labeled": [3, 7, 14],
+                "seed": list(range(25)),
+            }
+        ]
+    )
+    shutil.copytree(whole / "data", tmp_path / "data")
+    for run in config.runs():
+        shutil.copytree(whole / "runs" / run.dataset / run.method / "labeled-3" / "seed-1", tmp_path / run.path)
+    study = load_study(config, tmp_path)
+    assert len(study.results) == 300
+    assert len(page_of(study).encode()) < 15e6
