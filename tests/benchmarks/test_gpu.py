@@ -20,8 +20,7 @@ from m3hl.files import sha256_file
 from m3hl.reporting.study import load_study
 from m3hl.training.weights import Weights
 from tests.benchmarks.gpu.jobs import choose, read_list
-from tests.benchmarks.gpu.packing import pack, packed, unpack, unpacked
-from tests.benchmarks.gpu.pieces import bundles, cut, join
+from tests.benchmarks.gpu.pieces import bundles, join
 from tests.benchmarks.gpu.prepare import NEEDED, pack_store
 from tests.benchmarks.stores import make_store
 
@@ -164,52 +163,6 @@ def test_runs_whose_data_have_not_come_wait(folder, tmp_path):
     said = call(folder, tmp_path, 60, "tiny/*", "speed")
     assert "seed-1337: waits for the data: bring every piece of store-acdc-phantom\n" in said
     assert said.endswith("speed: waits for the data: bring every piece of store-acdc-public and store-la-public\n")
-
-
-def test_a_store_that_was_packed_is_the_same_file(folder, tmp_path):
-    store = folder / "acdc-phantom.h5"
-    pack(store, tmp_path / "packed")
-    assert unpack(tmp_path / "packed", tmp_path / "again.h5")
-    assert sha256_file(tmp_path / "again.h5") == sha256_file(store)
-
-
-def test_a_packed_store_that_was_changed_is_refused(folder, tmp_path):
-    pack(folder / "acdc-phantom.h5", tmp_path / "packed")
-    with ZipFile(tmp_path / "packed") as archive:
-        members = {name: archive.read(name) for name in archive.namelist()}
-    image = next(name for name in members if name.endswith("/image"))
-    members[image] = packed(unpacked(members[image]) + np.float32(1))
-    with ZipFile(tmp_path / "packed", "w") as archive:
-        for name, content in members.items():
-            archive.writestr(name, content)
-    with pytest.raises(UserError, match=f"{image} differs from its digest"):
-        unpack(tmp_path / "packed", tmp_path / "again.h5")
-    assert not (tmp_path / "again.h5").exists()
-
-
-@pytest.mark.parametrize("values", [1, 2, 256, 257, 65536, 65537])
-def test_arrays_come_back_bit_for_bit(values):
-    array = np.random.default_rng(0).permutation(np.arange(values, dtype=np.float32)).reshape(1, 1, -1)
-    array.flat[0] = -0.0
-    again = unpacked(packed(array))
-    assert again.dtype == array.dtype
-    assert again.shape == array.shape
-    assert again.tobytes() == array.tobytes()
-
-
-def test_pieces_of_two_versions_are_not_mixed(tmp_path):
-    old, new = tmp_path / "old", tmp_path / "new"
-    for path, content in ((old, b"aaaabbbb"), (new, b"aaaacccc")):
-        path.write_bytes(content)
-        cut(path, tmp_path / "pieces", "data", 4)
-    next((tmp_path / "pieces").glob(f"data.{sha256_file(old)[:12]}.1-*")).unlink()
-    ((bundle, pieces),) = bundles(tmp_path / "pieces").items()
-    assert bundle == ("data", sha256_file(new)[:12])
-    join(pieces, tmp_path / "again")
-    assert (tmp_path / "again").read_bytes() == b"aaaacccc"
-    pieces[1].write_bytes(b"dddd")
-    with pytest.raises(UserError, match="are damaged; bring them again"):
-        join(pieces, tmp_path / "again")
 
 
 def test_the_list_holds_every_run_of_table_1_and_the_ablations_once():
