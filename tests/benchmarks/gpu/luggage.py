@@ -8,6 +8,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from m3hl.files import make_folder
+from m3hl.records import RUN
 from tests.benchmarks.gpu.jobs import Job
 from tests.benchmarks.gpu.packing import unpack
 from tests.benchmarks.gpu.pieces import bundles, cut, join
@@ -44,14 +45,13 @@ class Luggage:
                     store = stores / f"{name.removeprefix(STORE)}.h5"
                     log.info("%s: %s", store, "the same file" if unpack(whole, store) else OTHER_BYTES)
                 else:
-                    with tarfile.open(whole) as archive:
-                        archive.extractall(self._folder, filter="data")
+                    self._extract(whole)
             mark.touch()
 
     def leave(self, jobs: list[Job], new: list[Job]) -> None:
-        """Pack what must not be lost of some runs, and the weights of the new ones, in half precision."""
+        """Pack all records, what unfinished runs of `jobs` go on from, and the weights of the new ones, halved."""
         shutil.rmtree(self._out, ignore_errors=True)
-        records = [job.folder / name for job in jobs for name in RECORDS]
+        records = [file for name in RECORDS for file in sorted(self._folder.glob(f"results/*/{RUN}{name}"))]
         self._bundle("results", [*records, self._folder / "speed.json"])
         self._bundle("state", [file for job in jobs if not job.evaluated for file in state(job)])
         for job in new:
@@ -59,6 +59,14 @@ class Luggage:
                 small = Path(scratch) / "small"
                 save_halved(job.folder / "best.pt", small)
                 cut(small, self._out, f"weights.{job.name.replace('/', '.')}", PIECE_BYTES)
+
+    def _extract(self, whole: Path) -> None:
+        with tarfile.open(whole) as archive:
+            for member in archive:
+                here = self._folder / member.name
+                # Bundles of several calls may come together, in any order.
+                if not here.exists() or here.stat().st_mtime < member.mtime:
+                    archive.extract(member, self._folder, filter="data")
 
     def _bundle(self, name: str, files: Iterable[Path]) -> None:
         there = [file for file in files if file.is_file()]

@@ -1,4 +1,4 @@
-"""A store made small for a journey, and made again from that: a third less than its own compression, exact.
+"""A store made small for a journey, and made again from that, exactly: ACDC 130 → 64 MB, LA 264 → 126 MB.
 
 Scanners deliver a few hundred different values, so an image is a table of its values and the index of each voxel's
 in it, lower bytes first, compressed with bzip2.
@@ -86,8 +86,8 @@ def cases(archive: ZipFile, facts: dict[str, Any]) -> Iterator[Case]:
 
 def packed(array: np.ndarray) -> bytes:
     """Return an array of any type as bytes that compress well."""
-    values, index = np.unique(array.ravel().view(f"u{array.itemsize}"), return_inverse=True)
     # Bit patterns, not numbers: -0 and NaN come back as they were.
+    values, index = np.unique(array.ravel().view(f"u{array.itemsize}"), return_inverse=True)
     index = index.astype("<u4").view(np.uint8).reshape(-1, 4)
     planes = index[:, : (max(len(values) - 1, 1).bit_length() + 7) // 8].T
     out = io.BytesIO()
