@@ -40,7 +40,8 @@ format: setup
 
 docs: setup
 	$(BIN)/python -m m3hl.config.manual
-	$(BIN)/snakemake --rulegraph dot --quiet | dot -Grankdir=LR -Tsvg > workflow/rulegraph.svg
+	mkdir -p build && $(BIN)/snakemake --rulegraph dot --quiet > build/rulegraph.dot
+	dot -Grankdir=LR -Tsvg build/rulegraph.dot > workflow/rulegraph.svg
 
 bench: setup
 	$(BIN)/python -m tests.benchmarks

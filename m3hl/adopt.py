@@ -8,6 +8,7 @@ than these where other source or configuration than now has made it.
 
 import os
 from base64 import urlsafe_b64decode
+from collections.abc import Iterable
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
@@ -62,7 +63,7 @@ class Adoption:
         if stage == "download":
             inputs = self._own_files(record)
         benchmark = record.parent / BENCHMARKS[stage].format(record.with_suffix("").stem)
-        made = [record, *outputs, *[benchmark] * benchmark.is_file()]
+        made = [record, *outputs, *(path for path in (benchmark, *own_times(outputs)) if path.is_file())]
         used = [changed_at(path) for path in inputs]
         if record.as_posix() not in self._known and not self._same_work(stage, record, values):
             for path in made:
@@ -123,6 +124,11 @@ def subject(record: Path, results: Path) -> tuple[str, str | None]:
     """Return the data set and the method that a record is about, from its place in the results."""
     parts = record.relative_to(results).parts
     return (record.with_suffix("").stem, None) if parts[0] == "data" else (parts[1], parts[2])
+
+
+def own_times(outputs: Iterable[Path]) -> list[Path]:
+    """Return the files in which Snakemake keeps the times of folders that are results as a whole."""
+    return [folder / ".snakemake_timestamp" for folder in {path.parent for path in outputs}]
 
 
 def changed_at(path: Path) -> int:

@@ -63,5 +63,7 @@ def read_attempt(log: Path) -> Attempt | None:
 def last_error(lines: list[str]) -> str:
     """Return the last error in an attempt's lines, "" where there is none."""
     if MISTAKE in lines:
-        return lines[-1]
+        # The error's own text may have several lines: the first is behind the last frame.
+        begun = max(n for n, line in enumerate(lines) if line == MISTAKE or line.startswith("Traceback"))
+        return next((line for line in lines[begun + 1 :] if not line.startswith(" ")), lines[-1])
     return next((line.removeprefix(ERROR) for line in reversed(lines) if line.startswith(ERROR)), "")

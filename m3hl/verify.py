@@ -23,8 +23,8 @@ RESULTS = (
     f"{RUN}*.h5",
     "report.html",
     "table1.csv",
-    "tables/*",
-    "figures/*",
+    "tables/[!.]*",
+    "figures/[!.]*",
 )
 
 

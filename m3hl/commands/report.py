@@ -6,6 +6,8 @@ import click
 
 from m3hl import options
 from m3hl.config.experiment import load_config
+from m3hl.errors import UserError
+from m3hl.files import read_json
 from m3hl.provenance import Stopwatch
 from m3hl.records import write_record
 from m3hl.seal import Seal
@@ -43,5 +45,17 @@ def command(config: str, results: Path, out: Path | None) -> None:
     write_text(table, table1_csv(study))
     contents = gather(study)
     write_text(page, render(study, contents))
+    earlier = earlier_exports(record)
     exports = write_exports(list(contents.values()), page.parent)
+    for path in earlier - set(exports):
+        path.unlink(missing_ok=True)
     write_record(record, {"provenance": stopwatch.record(), "seal": seal.record([page, table, *exports])})
+
+
+def earlier_exports(record: Path) -> set[Path]:
+    """Return the tables and figures that the report before this one has written."""
+    try:
+        outputs = read_json(record, "record")["seal"]["outputs"]
+    except (UserError, KeyError, TypeError):
+        return set()
+    return {record.parent / name for name in outputs if Path(name).parent.name in ("tables", "figures")}

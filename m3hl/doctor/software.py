@@ -9,7 +9,18 @@ from pathlib import Path
 from m3hl.doctor.finding import Finding
 from m3hl.provenance import installed
 
-NEEDED = ("torch", "h5py", "SimpleITK", "pandas", "numpy", "scipy", "pydantic")
+NEEDED = (
+    "torch",
+    "h5py",
+    "SimpleITK",
+    "pandas",
+    "numpy",
+    "scipy",
+    "pydantic",
+    "scikit-image",
+    "matplotlib",
+    "resvg-py",
+)
 IMAGE = Path("containers/m3hl.sif")
 
 

@@ -8,7 +8,7 @@ import pandas as pd
 from m3hl.evaluation.summary import CONVENTIONS
 from m3hl.reporting.casewise import CaseTest, case_scores
 from m3hl.reporting.study import Row, Study
-from m3hl.reporting.text import MINUS, NONE, number, signed
+from m3hl.reporting.text import MINUS, NONE, TEST_MARK, number, signed
 
 FAILED = "*"
 """Marks a distance of a case with a structure that is missed or spurious with any seed."""
@@ -66,7 +66,7 @@ def method_columns(study: Study, row: Row, tests: list[CaseTest]) -> tuple[Colum
     for test in tests:
         if test.comparison.method.method == row.method:
             baseline = test.comparison.baseline
-            mark = "†" if baseline.test_selected else ""
+            mark = TEST_MARK if baseline.test_selected else ""
             name = f"{row.method}_minus_{baseline.method}"
             head = f"{MINUS} {study.methods[baseline.method].label}{mark}"
             found.append(Column(name, head, "points", test.by_case.droplevel("group"), signed))
@@ -102,13 +102,16 @@ def case_frames(
         heads: what stands above each method.
         group: what a group is called, "" where each case is its own.
     """
-    data, shown = {"case": list(cases)}, {"Case": list(cases)}
+    data, shown = {"case": list(cases)}, [("Case", list(cases))]
     if group:
-        data["group"] = shown[group.capitalize()] = list(cases.values())
+        data["group"] = list(cases.values())
+        shown.append((group.capitalize(), data["group"]))
     for method, above in zip(methods, heads, strict=True):
         for column in method.columns:
             data[column.name] = column.values.reindex(cases).to_numpy()
             if column.failures is not None:
                 data[f"{column.name}_failures"] = column.failures.reindex(cases).to_numpy()
-            shown[f"{above} {column.head}"] = [column.text(case) for case in cases]
-    return pd.DataFrame(data), pd.DataFrame(shown)
+            shown.append((f"{above} {column.head}", [column.text(case) for case in cases]))
+    # A structure may be called like a metric: names of columns can repeat.
+    frame = pd.DataFrame(dict(enumerate(values for _, values in shown)))
+    return pd.DataFrame(data), frame.set_axis([name for name, _ in shown], axis=1)

@@ -5,7 +5,7 @@ import pandas as pd
 from m3hl.reporting.casewise import CaseTest
 from m3hl.reporting.exports import Table
 from m3hl.reporting.study import Study
-from m3hl.reporting.text import NONE, count, signed
+from m3hl.reporting.text import NONE, TEST_MARK, count, interval, signed
 
 ALPHA = 0.05
 """Below it a test is commonly called significant; the page says where so few cases cannot get there."""
@@ -14,12 +14,17 @@ ALPHA = 0.05
 def tests_table(study: Study, tests: list[CaseTest]) -> Table:
     """Return one line per test; Holm's p is shown where there are several."""
     data = pd.DataFrame([record(study, test) for test in tests])
-    shown = pd.DataFrame([shown_record(study, test, len(tests) > 1) for test in tests])
+    shown = pd.DataFrame([shown_record(study, test, corrected(tests) > 1) for test in tests])
     caption = (
         "M³HL against supervised training over test cases: mean difference in Dice in percentage points, 95 % t "
         "interval, two-sided Wilcoxon signed rank test."
     )
     return Table("case-tests", caption, data, shown)
+
+
+def corrected(tests: list[CaseTest]) -> int:
+    """Return for how many tests Holm's p is corrected: those whose weights no test case has chosen."""
+    return sum(not test.comparison.test_selected for test in tests)
 
 
 def record(study: Study, test: CaseTest) -> dict[str, object]:
@@ -48,7 +53,7 @@ def record(study: Study, test: CaseTest) -> dict[str, object]:
 def shown_record(study: Study, test: CaseTest, several: bool) -> dict[str, str]:
     """Return a test's line for readers."""
     method, baseline, result = test.comparison.method, test.comparison.baseline, test.result
-    mark = "†" if test.comparison.test_selected else ""
+    mark = TEST_MARK if test.comparison.test_selected else ""
     return {
         "Data set": method.dataset,
         "Labeled": str(method.labeled),
@@ -58,9 +63,9 @@ def shown_record(study: Study, test: CaseTest, several: bool) -> dict[str, str]:
         "Tested": count(result.n, unit(study, test)),
         "Above / below": f"{result.above} / {result.below}",
         "Difference": signed(result.mean) + mark,
-        "95 % interval": interval(test) + mark,
+        "95 % interval": interval(result.low, result.high) + mark,
         "p": p_text(result.p) + mark,
-        **({"p, Holm": p_text(test.holm_p) + mark} if several else {}),
+        **({"p, Holm": NONE if mark else p_text(test.holm_p)} if several else {}),
     }
 
 
@@ -71,22 +76,17 @@ def unit(study: Study, test: CaseTest) -> str:
 
 def verdict(study: Study, test: CaseTest, tests: int) -> str:
     """Return a test, one of so many `tests`, in words that claim no more than it shows."""
-    result, mark = test.result, "†" if test.comparison.test_selected else ""
+    result, marked = test.result, test.comparison.test_selected
+    mark, interval_text = TEST_MARK if marked else "", interval(result.low, result.high)
     cases = f" with {count(len(test.by_case), 'case')}" if test.grouped else ""
     seeds = f"mean over {len(test.seeds)} seeds" if len(test.seeds) > 1 else "one seed"
-    holm = f", corrected for {tests} tests {p_text(test.holm_p, '= ')}{mark}" if tests > 1 else ""
+    holm = f", corrected for {tests} tests {p_text(test.holm_p, '= ')}" if tests > 1 and not marked else ""
     few = f" With so few, p cannot fall below {p_text(result.least_p)}." if result.least_p > ALPHA else ""
     return (
         f"{count(result.n, unit(study, test))}{cases}, {seeds}: {result.above} above and {result.below} below "
-        f"zero; mean {signed(result.mean)}{mark} percentage points, 95 % interval {interval(test)}{mark}; "
+        f"zero; mean {signed(result.mean)}{mark} percentage points, 95 % interval {interval_text}{mark}; "
         f"Wilcoxon signed rank p {p_text(result.p, '= ')}{mark}{holm}.{few}"
     )
-
-
-def interval(test: CaseTest) -> str:
-    """Return the interval of the mean, or a dash where a single difference has none."""
-    low, high = test.result.low, test.result.high
-    return f"{signed(low)} to {signed(high)}" if test.result.n > 1 else NONE
 
 
 def p_text(p: float, equals: str = "") -> str:

@@ -37,8 +37,8 @@ class PairedTest:
 
     @property
     def least_p(self) -> float:
-        """The smallest p that so many differences can reach, when all have one sign."""
-        return 2.0 ** (1 - self.n)
+        """The smallest p that so many differences other than zero can reach, when all have one sign."""
+        return min(1.0, 2.0 ** (1 - self.above - self.below))
 
 
 @dataclass(frozen=True)
@@ -68,8 +68,10 @@ class CaseTest:
 def case_tests(study: Study) -> list[CaseTest]:
     """Return a test of every comparison of the study whose rows share seeds and cases."""
     found = [test for comparison in compare(study) if (test := case_test(comparison))]
-    corrected = holm([test.result.p for test in found])
-    return [replace(test, holm_p=p) for test, p in zip(found, corrected, strict=True)]
+    # A p of weights that the test split chose is no p: it neither corrects the others nor is corrected.
+    valid = [test for test in found if not test.comparison.test_selected]
+    corrected = iter(holm([test.result.p for test in valid]))
+    return [replace(test, holm_p=next(corrected) if test in valid else test.result.p) for test in found]
 
 
 def case_test(comparison: Comparison) -> CaseTest | None:

@@ -13,7 +13,7 @@ from matplotlib import get_data_path
 from m3hl.files import make_folder, write_bytes, write_text
 from m3hl.reporting.figures.svg import Drawing
 from m3hl.reporting.palette import palette
-from m3hl.reporting.text import NONE, number
+from m3hl.reporting.text import NONE, TEST_MARK, TEST_SELECTED, number
 
 T = TypeVar("T")
 ZOOM = 3
@@ -26,6 +26,10 @@ LATEX = {
     "<": "$<$",
     "±": r"$\pm$",
     "³": r"\textsuperscript{3}",
+    "\u202f": r"\,",
+    "\u00a0": "~",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
     "†": r"\dag{}",
 } | {sign: f"\\{sign}" for sign in "&%$#_{}"}
 
@@ -45,6 +49,12 @@ class Table:
     caption: str
     data: pd.DataFrame
     shown: pd.DataFrame | None = None
+
+    @property
+    def legend(self) -> str:
+        """The caption, and what a dagger in the cells means."""
+        marked = any(TEST_MARK in text for row in self.cells for text in row)
+        return f"{self.caption} {TEST_MARK} {TEST_SELECTED}" if marked else self.caption
 
     @property
     def cells(self) -> list[list[str]]:
@@ -75,7 +85,7 @@ def markdown(table: Table) -> str:
     """Return a table in GitHub's Markdown."""
     head, *rows = [[text.replace("|", r"\|") for text in row] for row in table.cells]
     lines = [head, ["---"] * len(head), *rows]
-    return f"{table.caption}\n\n" + "".join(f"| {' | '.join(line)} |\n" for line in lines)
+    return f"{table.legend}\n\n" + "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
 def latex(table: Table) -> str:
@@ -85,7 +95,7 @@ def latex(table: Table) -> str:
     body = [r"\toprule", head, r"\midrule", *rows, r"\bottomrule"]
     return (
         "% needs \\usepackage{booktabs}\n\\begin{table}\n\\centering\n"
-        f"\\caption{{{escape(table.caption)}}}\n\\begin{{tabular}}{{{columns}}}\n"
+        f"\\caption{{{escape(table.legend)}}}\n\\begin{{tabular}}{{{columns}}}\n"
         + "\n".join(body)
         + "\n\\end{tabular}\n\\end{table}\n"
     )
@@ -116,7 +126,9 @@ def write_exports(contents: Any, folder: Path) -> list[Path]:
     Returns:
         The files that were written.
     """
-    written = []
+    written: list[Path] = []
+    for kind in ("tables", "figures"):
+        make_folder(folder / kind)
     for table in collect(contents, Table):
         stem = folder / "tables" / table.name
         for ending, text in (
@@ -134,14 +146,4 @@ def write_exports(contents: Any, folder: Path) -> list[Path]:
         for ending, content in (("svg", text.encode()), ("png", bytes(picture))):
             written.append(folder / "figures" / f"{drawing.name}.{ending}")
             write_bytes(written[-1], content)
-    remove_others(written, folder)
     return written
-
-
-def remove_others(written: list[Path], folder: Path) -> None:
-    """Remove what an earlier report has left in the folders of tables and figures."""
-    for kind in ("tables", "figures"):
-        make_folder(folder / kind)
-        for path in set((folder / kind).iterdir()) - set(written):
-            if path.is_file():
-                path.unlink()

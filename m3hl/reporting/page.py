@@ -22,9 +22,8 @@ from m3hl.reporting.study import Study
 
 SECTIONS = (answer, method, results, cases, ablation, curves, examples, cost, provenance, cautions)
 """In the order of the page."""
-FILTERS = {
-    name: getattr(text, name) for name in ("number", "signed", "count", "given_labels", "duration", "memory")
-}
+FILTERS = ("number", "signed", "interval", "count", "given_labels", "duration", "memory")
+"""Functions of `m3hl.reporting.text` that templates use."""
 
 
 def gather(study: Study) -> dict[ModuleType, dict[str, Any]]:
@@ -47,7 +46,7 @@ def render(study: Study, contents: dict[ModuleType, dict[str, Any]]) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= FILTERS
+    environment.filters |= {name: getattr(text, name) for name in FILTERS}
     sections = []
     for section, content in contents.items():
         name = section.__name__.rpartition(".")[2]

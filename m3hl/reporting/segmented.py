@@ -10,7 +10,7 @@ from m3hl.errors import UserError
 from m3hl.evaluation.summary import ranked_cases
 from m3hl.reporting.figures.pictures import grey
 from m3hl.reporting.figures.slices import Cut, choose_cut, stack
-from m3hl.reporting.study import NOT_EVALUATED, NOT_TRAINED, RunResult
+from m3hl.reporting.study import RunResult
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ def load_segmentation(
 def read_prediction(result: RunResult, case: str) -> np.ndarray:
     """Return a predicted label map; raises `UserError` where it is missing or is no volume."""
     if not result.predictions.is_file():
-        raise UserError(NOT_EVALUATED if result.record else NOT_TRAINED)
+        raise UserError(result.gaps[0] if result.metrics is None else "there is no predictions.h5")
     try:
         with h5py.File(result.predictions, "r") as file:
             prediction = np.asarray(file[case][()])

@@ -9,6 +9,7 @@ NONE = "–"
 MINUS = "−"
 TEST_MARK = "†"
 """Stands at numbers whose weights the test split chose."""
+TEST_SELECTED = "The test split chose the weights: too good to be compared."
 
 
 def number(value: float | None, digits: int = 2) -> str:

@@ -3,7 +3,7 @@
 #
 #   BUDGET=540 tests/benchmarks/gpu.sh [--help] [RUN …]        e.g. 'paper/acdc/*'; left out: all, in their order
 #
-# Such a machine has Linux, a GPU, no network, and a python3 with torch, numpy, h5py and scipy (and scikit-image, for
+# Such a machine has Linux, a GPU, no network, and a python3 (3.11 or newer) with torch, numpy, h5py and scipy (and scikit-image, for
 # the plain baseline of `speed`). What else it needs is brought in build/carry, made elsewhere by gpu/prepare.py:
 # wheels (20 MB), the commit, and the data (ACDC 64 MB, LA 126 MB; exact, the stores come out as the same files) in
 # pieces of at most 40 MiB, which may come one by one. Wheels, and no package that does without them: settings are
@@ -20,6 +20,7 @@ set -euo pipefail
 STARTED=$(date +%s)
 root=$(cd "$(dirname "$0")/../.." && pwd)
 site=$PWD/build/gpu/site
+python3 -c "import sys; sys.exit(sys.version_info < (3, 11))" || { echo "python3 must be 3.11 or newer" >&2; exit 1; }
 mkdir -p "$site"
 for wheel in build/carry/wheels/*.whl; do
     unpacked=$site/$(basename "$wheel").unpacked

@@ -29,7 +29,7 @@ HERE = Path(__file__).parent / "gpu"
 BARE = ("torch", "numpy", "h5py", "scipy")
 """What a bare machine has, with what torch itself needs."""
 TORCH_NEEDS = ("filelock", "fsspec", "jinja2", "markupsafe", "mpmath", "networkx", "sympy", "typing_extensions")
-ITERATIONS = 150
+ITERATIONS = 400
 TINY = {"channels": 2, "crop": [32, 32], "labeled_batch": 2, "unlabeled_batch": 2, "iterations": ITERATIONS}
 PHANTOM = {
     "kind": "acdc",

@@ -83,8 +83,8 @@ def test_tables_and_drawings_have_names_of_their_own(study):
     assert names == ["cases-hearts", "cases-atria", "case-tests"]
     drawings = [drawing.name for drawing in collect(cases.content(study), Drawing)]
     assert drawings == [
-        "case-dice-hearts", "case-differences-hearts-m3hl-supervised",
-        "case-dice-atria", "case-differences-atria-m3hl-supervised",
+        "case-dice-hearts", "case-differences-hearts-m3hl_supervised",
+        "case-dice-atria", "case-differences-atria-m3hl_supervised",
     ]  # fmt: skip
     assert r"p, Holm \\" in latex(cases.content(study)["tests"])
 

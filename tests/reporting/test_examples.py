@@ -71,7 +71,7 @@ def test_outlines_keep_their_colours_on_dark_ground_in_the_file(view):
     assert palette("dark")["series-1"] not in colors
 
 
-@pytest.mark.parametrize(("panels", "box"), [(1, "-2 0 314 184"), (4, "-2 0 794 184"), (5, "-2 0 794 344")])
+@pytest.mark.parametrize(("panels", "box"), [(1, "-2 0 454 184"), (4, "-2 0 794 184"), (5, "-2 0 794 344")])
 def test_panels_go_on_in_a_second_row(view, panels, box):
     drawing = panel_row("row", "", view, [Panel("A", 0, "", view.truth, "")] * panels, "")
     assert f'viewBox="{box}"' in drawing
@@ -112,9 +112,9 @@ def test_a_missing_prediction_is_named_and_has_no_outlines(results, make_config)
     (case, *_), _ = islands_of(study)
     assert case["outlines"][1] is None
     assert case["outlines"][2] is not None
-    assert case["notes"][1] == "not yet: evaluation has not ended"
+    assert case["notes"][1] == "not yet: there is no predictions.h5"
     drawing = next(collect(examples.content(study), Drawing))
-    assert "not yet: evaluation has" in drawing
+    assert "not yet: there is no" in drawing
 
 
 def test_without_any_structure_there_is_no_best_case(whole, make_config):

@@ -45,8 +45,6 @@ def test_collect_finds_tables_at_any_depth(table):
 
 
 def test_files_hold_what_the_page_shows(tmp_path, table, drawing):
-    (tmp_path / "figures").mkdir()
-    (tmp_path / "figures" / "old.svg").touch()
     written = write_exports([{"a": table}, {"b": [drawing]}], tmp_path)
     assert {path.relative_to(tmp_path).as_posix() for path in written} == {
         "tables/t.csv", "tables/t.md", "tables/t.tex", "figures/line.svg", "figures/line.png",

@@ -32,3 +32,23 @@ def test_a_mistake_is_one_line(tmp_path, make_config, name, text, problem):
     assert done.stderr.count("\n") == 1
     assert "Traceback" not in done.stderr
     assert not (tmp_path / "report.html").exists()
+
+
+def test_exports_of_an_earlier_report_go_and_other_files_stay(results, make_config, tmp_path):
+    page = tmp_path / "out" / "report.html"
+    (page.parent / "figures").mkdir(parents=True)
+    (page.parent / "figures" / "mine.svg").touch()
+    done = report(
+        "--results", results, "--config", make_config().model_dump_json(exclude_defaults=True), "--out", page
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    first = {path.name for path in (page.parent / "tables").iterdir()}
+    only = make_config(
+        experiments=[{"dataset": ["hearts"], "method": ["supervised", "m3hl"], "labeled": [3], "seed": [1, 2]}]
+    )
+    done = report("--results", results, "--config", only.model_dump_json(exclude_defaults=True), "--out", page)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert {path.name for path in (page.parent / "tables").iterdir()} == {
+        name for name in first if "atria" not in name
+    }
+    assert (page.parent / "figures" / "mine.svg").is_file()

@@ -33,6 +33,11 @@ class Family:
         """The settings of one member."""
         return self.members[0][1].row.settings
 
+    def agrees(self, preset: str) -> bool:
+        """Return whether the shared options are those of a preset."""
+        options = preset_options(preset, self.settings)
+        return all(options[key] == value for key, value in self.base.items())
+
     @property
     def base_name(self) -> str:
         """The shared options in words: the nearest preset, unless both are as near, and what is set otherwise."""

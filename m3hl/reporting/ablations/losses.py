@@ -5,6 +5,7 @@ from typing import Any
 
 import pandas as pd
 
+from m3hl.config.methods import m3hl
 from m3hl.reporting import published
 from m3hl.reporting.ablations.families import Family, families
 from m3hl.reporting.exports import Table
@@ -48,6 +49,7 @@ def loss_table(facts: DatasetFacts, family: Family, lines: list[Line]) -> dict[s
     """Return one family's lines, and what a reader must know of them."""
     compares = (facts.kind, facts.synthetic) == (published.TABLE2_KIND, False)
     compares = compares and family.labeled == published.LABELED[facts.kind]
+    compares = compares and any(family.agrees(preset) for preset in m3hl.PRESETS)
     found = loss_lines(family, lines, compares)
     return {
         "title": family.title(facts),

@@ -59,12 +59,15 @@ def dice_panel(curves: Curves, name: str, title: str, kind: str, called: str) ->
 def parts_panel(histories: Iterable[pd.DataFrame], name: str, title: str) -> tuple[Drawing, list[str]] | None:
     """Return the parts of one method's loss, on a logarithmic axis, and their names; None without parts."""
     histories = list(histories)
-    parts = [c for c in histories[0] if c not in NOT_PARTS and not c.endswith("_dice")]
+    columns = dict.fromkeys(column for history in histories for column in history)
+    parts = [c for c in columns if c not in NOT_PARTS and not c.endswith("_dice")]
     if not parts:
         return None
     with panel() as (figure, axes):
         for history in histories:
             for number, part in enumerate(parts):
+                if part not in history:
+                    continue
                 color = (INK, MUTED)[number // len(PART_STYLES) % 2]
                 style = PART_STYLES[number % len(PART_STYLES)]
                 axes.plot(

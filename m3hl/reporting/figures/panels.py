@@ -11,6 +11,8 @@ from m3hl.reporting.palette import palette
 COLUMNS = 5
 WIDTH, GAP, HEAD, FOOT = 150, 10, 24, 40
 """Points: a panel's width, the space between panels, and the text above and below them."""
+LEAST = 3 * WIDTH
+"""The least width of a row, in which heading and note find room."""
 SIGNS = 24
 """Signs that fit into a line below or inside a panel."""
 
@@ -50,7 +52,7 @@ def panel_row(name: str, heading: str, view: View, panels: list[Panel], note: st
     cells = [image_cell(view, image), *(method_cell(view, image, panel) for panel in panels)]
     tall = WIDTH * view.height / view.width + FOOT
     places = [(n % COLUMNS * (WIDTH + GAP), HEAD + n // COLUMNS * tall) for n in range(len(cells))]
-    width, height = max(x for x, _ in places) + WIDTH, places[-1][1] + tall + 16 * bool(note)
+    width, height = max(LEAST, max(x for x, _ in places) + WIDTH), places[-1][1] + tall + 16 * bool(note)
     description = f"{heading}: the image, and the outlines of truth and prediction over it, method by method."
     markup = [
         f'<svg class="plot" role="img" viewBox="-2 0 {width + 4} {height:g}"><title>{escape(description)}</title>',

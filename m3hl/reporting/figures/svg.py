@@ -92,10 +92,10 @@ def inline(figure: Figure, name: str, description: str) -> Drawing:
     # Matplotlib releases differ in how they write fonts.
     text = re.sub(r"font: ([\d.]+)px [^;\"]*", r"font-size: \1px", text)
     text = re.sub(r"font-family: [^;\"]*;? ?", "", text)
+    # A hundredth of a point is enough; matplotlib writes a millionth, and most of a figure is numbers.
+    text = re.sub(r'="[^"]*"', rounded, text)
     text = re.sub(r"\bid=\"", f'id="{name}-', text)
     text = text.replace("xlink:href", "href")
-    # A hundredth of a point is enough; matplotlib writes a millionth, and most of a figure is numbers.
-    text = re.sub(r"\d+\.\d{3,}", lambda found: f"{float(found[0]):.2f}", text)
     text = re.sub(r"(href=\"|url\()#", rf"\1#{name}-", text)
     for color, variable in VARIABLES.items():
         text = text.replace(color, f"var({variable})")
@@ -103,3 +103,8 @@ def inline(figure: Figure, name: str, description: str) -> Drawing:
     head = f'<svg class="plot" role="img" {box.group() if box else ""}>'
     body = re.sub(r"\n\s*", "\n", text[text.index(">") + 1 :])
     return Drawing(f"{head}<title>{escape(description)}</title>{body}", name, description)
+
+
+def rounded(attribute: re.Match[str]) -> str:
+    """Return an attribute with its numbers rounded to two digits."""
+    return re.sub(r"\d+\.\d{3,}", lambda found: f"{float(found[0]):.2f}", attribute[0])

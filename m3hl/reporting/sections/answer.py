@@ -25,7 +25,7 @@ def content(study: Study) -> dict[str, Any]:
 
 def verdicts(study: Study) -> list[str]:
     """Return what the comparison with supervised training says, in one or two sentences."""
-    comparisons = compare(study)
+    comparisons = told(study)
     if not comparisons:
         return ["There is no answer yet: no seed has ended both with M³HL and with supervised training."]
     first: dict[str, Comparison] = {}
@@ -40,6 +40,14 @@ def verdicts(study: Study) -> list[str]:
         f"mean gain in Dice lies between {signed(min(c.gain for c in comparisons))}{mark} and "
         f"{signed(max(c.gain for c in comparisons))}{mark} percentage points."
     ]
+
+
+def told(study: Study) -> list[Comparison]:
+    """Return the comparisons of the answer: of many data sets those whose weights no test scan chose."""
+    comparisons = compare(study)
+    if len({comparison.method.dataset for comparison in comparisons}) <= MOST_DATASETS:
+        return comparisons
+    return [comparison for comparison in comparisons if not comparison.test_selected] or comparisons
 
 
 def verdict(study: Study, comparison: Comparison) -> str:
@@ -67,7 +75,7 @@ def caveat(study: Study, ended: int) -> list[str]:
     """Return the most important reservation as one sentence, or nothing."""
     if ended < len(study.results):
         return [f"So far {ended} of {count(len(study.results), 'run')} have ended; the rest may change this."]
-    if any(result.test_selected for result in study.results):
+    if any(comparison.test_selected for comparison in told(study)):
         return [f"{TEST_MARK} The test split chose the weights, so these numbers are too good."]
     if all(facts.synthetic for facts in study.datasets.values()):
         return ["The images are synthetic: this shows that the code works, not how well it does on patients."]

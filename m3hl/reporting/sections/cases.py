@@ -3,12 +3,12 @@
 from typing import Any
 
 from m3hl.reporting.case_table import MethodColumns, case_columns, case_frames, case_groups, worst_first
-from m3hl.reporting.case_tests import tests_table, unit, verdict
+from m3hl.reporting.case_tests import corrected, tests_table, unit, verdict
 from m3hl.reporting.casewise import CaseTest, case_tests
 from m3hl.reporting.exports import Table
 from m3hl.reporting.figures.cases import Spread, boxes, differences
 from m3hl.reporting.study import Row, Study
-from m3hl.reporting.text import given_labels
+from m3hl.reporting.text import TEST_MARK, given_labels, sentence_list
 
 TITLE = "Case by case"
 UNFOLDED = 20
@@ -25,7 +25,7 @@ def content(study: Study) -> dict[str, Any]:
         "tests": tests_table(study, tests) if tests else None,
         "grouped": any(test.grouped for test in tests),
         "test_selected": any(test.comparison.test_selected for test in tests),
-        "corrected": len(tests),
+        "corrected": corrected(tests),
     }
 
 
@@ -37,6 +37,8 @@ def dataset_content(study: Study, name: str, tests: list[CaseTest]) -> dict[str,
     if leading is None:
         return {"facts": facts, "missing": "no run has been evaluated yet"}
     rows = [row for row in study.rows(name) if row.labeled == leading.labeled]
+    elsewhere = {str(test.comparison.method.labeled): None for test in mine}
+    elsewhere.pop(str(leading.labeled), None)
     mine = [test for test in mine if test.comparison.method.labeled == leading.labeled]
     methods = case_columns(study, rows, mine)
     first = next(method for method in methods if method.row.method == leading.method)
@@ -54,7 +56,8 @@ def dataset_content(study: Study, name: str, tests: list[CaseTest]) -> dict[str,
         "group": group,
         "folded": len(cases) > UNFOLDED,
         "boxes": boxes([spread(study, method) for method in methods], f"case-dice-{name}", title),
-        "panels": [panel_content(study, test, len(tests), title) for test in mine[:MOST_PANELS]],
+        "panels": [panel_content(study, test, corrected(tests), title) for test in mine[:MOST_PANELS]],
+        "elsewhere": sentence_list(list(elsewhere)) if elsewhere else "",
         "undrawn": len(mine[MOST_PANELS:]),
         "untested": "" if mine else why_untested(study, rows),
         "gaps": [(study.methods[row.method].label, row) for row in rows if row.reason],
@@ -76,7 +79,7 @@ def leading_row(study: Study, dataset: str) -> Row | None:
 def spread(study: Study, method: MethodColumns) -> Spread:
     """Return a method's Dice as it is drawn."""
     dice = method.columns[0].values.dropna().to_numpy()
-    mark = "†" if method.row.test_selected else ""
+    mark = TEST_MARK if method.row.test_selected else ""
     return Spread(method.label + mark, list(study.methods).index(method.row.method), dice)
 
 
@@ -88,7 +91,7 @@ def panel_content(study: Study, test: CaseTest, tests: int, title: str) -> dict[
     drawing = differences(
         test,
         (order.index(pair[0]), order.index(pair[1])),
-        f"case-differences-{compared.method.dataset}-{'-'.join(pair)}",
+        f"case-differences-{compared.method.dataset}-{'_'.join(pair)}",
         f"{ours} minus {theirs}, {title}",
     )
     return {
@@ -115,7 +118,7 @@ def why_untested(study: Study, rows: list[Row]) -> str:
 
 def case_export(name: str, title: str, cases: dict[str, str], methods: list[MethodColumns], group: str) -> Table:
     """Return the table of cases as it is written to files."""
-    heads = [method.label + ("†" if method.row.test_selected else "") for method in methods]
+    heads = [method.label + (TEST_MARK if method.row.test_selected else "") for method in methods]
     data, shown = case_frames(cases, methods, heads, group)
     caption = (
         f"Test cases of {title}: Dice in %, mean over structures and seeds; 95HD in voxels, in which a missed or "

@@ -98,7 +98,8 @@ def device(record: Provenance) -> str:
             record.cpu or record.device or NONE,
             *([count(record.threads, "thread")] if record.threads else []),
         ]
-    return ", ".join([*parts, *({record.precision, record.compilation} - {None, "float32", "off"})])
+    unusual = [v for v in (record.precision, record.compilation) if v not in (None, "float32", "off")]
+    return ", ".join([*parts, *unusual])
 
 
 def table(lines: list[dict[str, Any]], told: list[str]) -> Table:

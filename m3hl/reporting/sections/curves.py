@@ -22,12 +22,12 @@ def group_content(study: Study, rows: list[Row]) -> dict[str, Any]:
     order = list(study.methods)
     drawn = [row for row in rows if any(r.history is not None for r in row.runs)]
     results = [(order.index(row.method), r) for row in drawn for r in row.runs if r.history is not None]
-    title, name = f"{rows[0].dataset}, {rows[0].labeled} labeled", f"{rows[0].dataset}-{rows[0].labeled}"
+    title, name = f"{rows[0].dataset}, {rows[0].labeled} labeled", f"{rows[0].dataset}_{rows[0].labeled}"
     curves: Curves = [(index, result.history) for index, result in results]
     parts = [
         (study.methods[row.method], panel)
         for row in drawn
-        if (panel := parts_panel(histories(row), f"parts-{name}-{row.method}", title))
+        if (panel := parts_panel(histories(row), f"parts-{name}_{row.method}", title))
     ]
     split = watched_split([result for _, result in results])
     return {

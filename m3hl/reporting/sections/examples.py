@@ -12,7 +12,7 @@ from m3hl.reporting.figures.slices import fullest
 from m3hl.reporting.figures.viewer import viewer
 from m3hl.reporting.segmented import Contender, Segmentation, SegmentedCase, load_case
 from m3hl.reporting.study import Row, RunResult, Study
-from m3hl.reporting.text import number
+from m3hl.reporting.text import TEST_MARK, number
 
 TITLE = "Examples"
 MOST_VIEWERS = 3
@@ -83,7 +83,7 @@ def still_content(dataset: str, rank: str, case: SegmentedCase) -> dict[str, Any
     image = case.images[best]
     view = View(png(image), *image.shape, outline(case.truth[best]))
     panels = [panel(segmentation, best) for segmentation in case.segmentations]
-    note = NOTE + DAGGER_NOTE * any("†" in panel.score for panel in panels)
+    note = NOTE + DAGGER_NOTE * any(TEST_MARK in panel.score for panel in panels)
     heading = f"{dataset}, {rank.lower()} test case: {case.name}, slice {best + 1}"
     return {
         "rank": rank,

@@ -34,7 +34,7 @@ def dataset_content(study: Study, name: str) -> dict[str, Any]:
         "facts": facts,
         "lines": rows,
         "dots": dots(study, name, published.table1(facts.kind) if shown else ()),
-        "classes": grouped(facts.classes, classes) if len(facts.classes) > 1 else [],
+        "classes": grouped(facts.classes, classes) if len(facts.classes) > 1 and classes else [],
         "has_mm": any(has_mm(line) for line in rows),
         "test_selected": any(line.row.test_selected for line in rows),
         "gaps": [line for line in rows if line.row.reason],

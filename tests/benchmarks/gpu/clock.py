@@ -3,7 +3,7 @@
 import subprocess
 import time
 
-GRACE = 60
+GRACE = 15
 """Seconds that a command gets to save itself before it is killed."""
 
 

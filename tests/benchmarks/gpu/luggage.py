@@ -45,7 +45,7 @@ class Luggage:
                     store = stores / f"{name.removeprefix(STORE)}.h5"
                     log.info("%s: %s", store, "the same file" if unpack(whole, store) else OTHER_BYTES)
                 else:
-                    self._extract(whole)
+                    self._extract(whole, Path(scratch) / "files")
             mark.touch()
 
     def leave(self, jobs: list[Job], new: list[Job]) -> None:
@@ -60,13 +60,16 @@ class Luggage:
                 save_halved(job.folder / "best.pt", small)
                 cut(small, self._out, f"weights.{job.name.replace('/', '.')}", PIECE_BYTES)
 
-    def _extract(self, whole: Path) -> None:
+    def _extract(self, whole: Path, scratch: Path) -> None:
         with tarfile.open(whole) as archive:
             for member in archive:
                 here = self._folder / member.name
                 # Bundles of several calls may come together, in any order.
                 if not here.exists() or here.stat().st_mtime < member.mtime:
-                    archive.extract(member, self._folder, filter="data")
+                    # Beside its place first: a call may be killed at any time.
+                    archive.extract(member, scratch, filter="data")
+                    make_folder(here.parent)
+                    (scratch / member.name).replace(here)
 
     def _bundle(self, name: str, files: Iterable[Path]) -> None:
         there = [file for file in files if file.is_file()]
