@@ -84,6 +84,9 @@ def status(run: Run, results: Path) -> Status:
             return Status(run, "failed", "evaluate", read_attempt(folder / "logs" / "evaluate.log"), why=why)
     stage, log, made_from = first_missing(run, results)
     attempt = read_attempt(log)
+    if attempt is None and stage == "train" and is_held_by_any(run, results):
+        # A log may lie elsewhere until the job ends, as in a pod.
+        return Status(run, "running", stage)
     if attempt is None or is_older(log, made_from):
         return Status(run, "waiting", stage)
     if attempt.error:

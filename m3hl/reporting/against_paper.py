@@ -1,17 +1,16 @@
 """Table 1 beside the paper: what the runs reach, what is printed, and the difference with its interval."""
 
 from dataclasses import dataclass
-from math import nan, sqrt
+from math import nan
 
 import numpy as np
-from scipy import stats
 
 from m3hl.evaluation.summary import CONVENTIONS, RUN, Convention, run_means
+from m3hl.reporting.intervals import t_interval
 from m3hl.reporting.published import LABELED, Published, table1
 from m3hl.reporting.study import Row, Study
 
 METRICS = ("dice", "jaccard", "hd95", "asd")
-CONFIDENCE = 0.95
 
 
 @dataclass(frozen=True)
@@ -63,12 +62,9 @@ def difference(values: list[float], printed: float) -> Difference:
     values = [value for value in values if not np.isnan(value)]
     if not values:
         return Difference(nan, nan, printed, nan, nan)
-    mean = float(np.mean(values))
-    if len(values) == 1:
-        return Difference(mean, nan, printed, nan, nan)
-    std = float(np.std(values, ddof=1))
-    half = float(stats.t.ppf((1 + CONFIDENCE) / 2, len(values) - 1)) * std / sqrt(len(values))
-    return Difference(mean, std, printed, mean - printed - half, mean - printed + half)
+    std = float(np.std(values, ddof=1)) if len(values) > 1 else nan
+    low, high = t_interval(values)
+    return Difference(float(np.mean(values)), std, printed, low - printed, high - printed)
 
 
 def beside_paper(study: Study, dataset: str) -> list[Beside]:

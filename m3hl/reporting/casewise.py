@@ -10,9 +10,8 @@ from scipy import stats
 
 from m3hl.evaluation.summary import METRICS, RUN, Convention, case_means
 from m3hl.reporting.comparison import Comparison, compare
+from m3hl.reporting.intervals import t_interval
 from m3hl.reporting.study import Row, Study
-
-CONFIDENCE = 0.95
 
 
 @dataclass(frozen=True)
@@ -119,13 +118,13 @@ def paired_test(differences: np.ndarray) -> PairedTest:
     """Test paired differences (N,), N ≥ 1; those below a billionth count as zero, or as tied."""
     differences = np.round(differences, 9)
     n, mean = len(differences), float(differences.mean())
-    half = stats.t.ppf((1 + CONFIDENCE) / 2, n - 1) * stats.sem(differences) if n > 1 else nan
+    low, high = t_interval(differences)
     changed = differences[differences != 0]
     return PairedTest(
         n=n,
         mean=mean,
-        low=float(mean - half),
-        high=float(mean + half),
+        low=low,
+        high=high,
         p=float(stats.wilcoxon(changed).pvalue) if len(changed) else 1.0,
         above=int((differences > 0).sum()),
         below=int((differences < 0).sum()),

@@ -77,3 +77,11 @@ def test_records_of_an_earlier_call_do_not_replace_newer_ones(tmp_path):
     for call in ("new", "old"):
         Luggage(here).receive(tmp_path / call, tmp_path / "stores")
         assert (here / record.relative_to(there)).read_text() == "new"
+
+
+def test_a_checkpoint_of_which_a_piece_is_missing_is_refused(tmp_path):
+    (tmp_path / "whole").write_bytes(b"aaaabbbb")
+    cut(tmp_path / "whole", tmp_path / "brought", "state", 4)
+    next((tmp_path / "brought").glob("*.2-of-2")).unlink()
+    with pytest.raises(UserError, match="pieces of state are missing"):
+        Luggage(tmp_path / "here").receive(tmp_path / "brought", tmp_path / "stores")

@@ -128,6 +128,14 @@ def test_a_run_without_any_file_is_waiting(results):
     assert "1 run: 1 waiting\n" in results.table()
 
 
+def test_a_training_whose_log_lies_elsewhere_is_running_while_its_lock_is_held(results):
+    results.preprocessed()
+    assert results.status()["state"] == "waiting"
+    with results.locked():
+        record = results.status()
+    assert (record["state"], record["stage"], record["log"]) == ("running", "train", None)
+
+
 def test_a_training_shows_iteration_dice_and_time_left(results):
     results.preprocessed()
     log = results.log("train.log", line(50), line(150))

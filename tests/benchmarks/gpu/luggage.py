@@ -11,7 +11,7 @@ from m3hl.files import make_folder
 from m3hl.records import RUN
 from tests.benchmarks.gpu.jobs import Job
 from tests.benchmarks.gpu.packing import unpack
-from tests.benchmarks.gpu.pieces import bundles, cut, join
+from tests.benchmarks.gpu.pieces import bundles, cut, join, require_whole
 
 log = logging.getLogger(__name__)
 
@@ -34,6 +34,8 @@ class Luggage:
 
     def receive(self, brought: Path, stores: Path) -> None:
         """Unpack what has come whole and is new here: data sets into `stores`, all else to where it was."""
+        # Stores may come piece by piece; without its records or its checkpoint a run would begin anew.
+        require_whole(brought, ("results", "state"))
         for (name, digest), pieces in bundles(brought).items():
             mark = self._seen / digest
             if mark.exists():

@@ -2,6 +2,7 @@
 
 import re
 from collections import defaultdict
+from collections.abc import Iterable
 from pathlib import Path
 
 from m3hl.errors import UserError
@@ -33,6 +34,13 @@ def bundles(folder: Path) -> dict[Bundle, list[Path]]:
         for (name, digest, count), pieces in found.items()
         if len(pieces) == count
     }
+
+
+def require_whole(folder: Path, names: Iterable[str]) -> None:
+    """Raise `UserError` where there are pieces of a name, and of no file of that name all."""
+    begun = {match["name"] for path in folder.rglob("*-of-*") if (match := PIECE.fullmatch(path.name))}
+    for name in sorted(begun & set(names) - {name for name, _ in bundles(folder)}):
+        raise UserError(f"{folder}: pieces of {name} are missing; bring every one of {name}.*, or none")
 
 
 def join(pieces: list[Path], out: Path) -> None:
