@@ -10,6 +10,8 @@ from PIL import Image
 
 from m3hl.reporting.exports import Table, collect, latex, markdown, write_exports
 from m3hl.reporting.figures.svg import Drawing, inline, panel, series
+from m3hl.reporting.sections import results
+from m3hl.reporting.study import load_study
 
 
 @pytest.fixture
@@ -63,3 +65,11 @@ def test_files_hold_what_the_page_shows(tmp_path, table, drawing):
 def test_a_drawing_is_markup(drawing):
     assert isinstance(drawing, Drawing)
     assert drawing.__html__().startswith("<svg")
+
+
+def test_the_dice_of_every_run_is_a_file_too(whole, make_config):
+    study = load_study(make_config(), whole)
+    (drawing,) = (d for d in collect(results.content(study), Drawing) if d.name == "dice-of-runs-hearts")
+    assert {"Supervised 3", "M³HL 3"} <= set(re.findall(r">([^<]+)</text>", drawing))
+    colors = re.findall(r"fill: var\(--series-(\d)\)", drawing)
+    assert sorted(set(colors)) == ["1", "2"]

@@ -1,8 +1,10 @@
-"""Places of dots on a common axis, in percent of its length: a template draws them, so text never shrinks."""
+"""Numbers as dots on a common axis: places for the page, whose template draws them, and a drawing for a file."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 from math import ceil, floor
+
+from m3hl.reporting.figures.svg import INK, Drawing, inline, panel, series
 
 
 @dataclass(frozen=True)
@@ -35,3 +37,31 @@ def percent_axis(values: Iterable[float]) -> Axis:
         if high - low <= 5 * step:
             break
     return Axis(low, max(high, low + step), step)
+
+
+@dataclass(frozen=True)
+class Dots:
+    """A method's values, percent, the printed ones, and its number in the study, which decides the colour."""
+
+    label: str
+    index: int
+    values: list[float]
+    printed: list[float]
+
+
+def dots_drawing(rows: list[Dots], axis: Axis, name: str, title: str) -> Drawing:
+    """Return one line of dots per method; diamonds are printed values."""
+    with panel(4.6, 0.75 + 0.28 * len(rows)) as (figure, axes):
+        for place, row in enumerate(rows):
+            axes.plot(
+                row.values, [place] * len(row.values), "o", color=series(row.index), markersize=6, alpha=0.85
+            )
+            axes.plot(row.printed, [place] * len(row.printed), "D", color=INK, markersize=6, fillstyle="none")
+        axes.set_yticks(range(len(rows)), [row.label for row in rows], color=INK)
+        axes.set_ylim(len(rows) - 0.5, -0.5)
+        axes.set_xlim(axis.low, axis.high)
+        axes.set_xticks(axis.ticks)
+        axes.set_xlabel("Dice, %")
+        axes.grid(visible=False, axis="y")
+        axes.grid(visible=True, axis="x")
+        return inline(figure, name, f"Dice of every run, {title}.")

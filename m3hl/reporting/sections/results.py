@@ -5,11 +5,11 @@ from typing import Any
 from m3hl.evaluation.summary import RUN, run_means
 from m3hl.reporting import published
 from m3hl.reporting.against_paper import beside_paper
-from m3hl.reporting.figures.dots import percent_axis
+from m3hl.reporting.figures.dots import Dots, dots_drawing, percent_axis
 from m3hl.reporting.result_tables import against_paper_table, results_table
 from m3hl.reporting.study import Study
 from m3hl.reporting.tables import Line, class_lines, lines
-from m3hl.reporting.text import number
+from m3hl.reporting.text import TEST_MARK, number
 
 TITLE = "Results"
 
@@ -81,7 +81,18 @@ def dots(study: Study, name: str, printed: tuple[published.Published, ...]) -> d
     if not any(found for _, found, _ in rows):
         return None
     axis = percent_axis(values)
+    drawn = [
+        Dots(
+            f"{study.methods[row.method].label} {row.labeled}{TEST_MARK * row.test_selected}",
+            list(study.methods).index(row.method),
+            found,
+            marks,
+        )
+        for row, found, marks in rows
+    ]
     return {
+        # The page draws the same from its template, in which text never shrinks.
+        "file": dots_drawing(drawn, axis, f"dice-of-runs-{name}", name),
         "ticks": [(axis.place(tick), number(tick, 0)) for tick in axis.ticks],
         "rows": [
             {
