@@ -3,13 +3,13 @@
 #
 #   BUDGET=540 tests/benchmarks/gpu.sh [--help] [RUN …]        e.g. 'paper/acdc/*'; left out: all, in their order
 #
-# Such a machine has Linux, a GPU, no network, and a python3 (3.11 or newer) with torch, numpy, h5py and scipy (and scikit-image, for
-# the plain baseline of `speed`). What else it needs is brought in build/carry, made elsewhere by gpu/prepare.py:
-# wheels (20 MB), the commit, and the data (ACDC 64 MB, LA 126 MB; exact, the stores come out as the same files) in
-# pieces of at most 40 MiB, which may come one by one. Wheels, and no package that does without them: settings are
-# checked by pydantic and components found by cc3d here as in the pipeline, so a run is the same run. SimpleITK (50 MB)
-# and TensorBoard stay behind: stores are brought ready, and what trains and measures imports neither. All is in the
-# folder that this is called in:
+# Such a machine has Linux, a GPU, no network, and a python3 (3.11 or newer) with torch, numpy, h5py and scipy (and
+# scikit-image, for the plain baseline of `speed`). What else it needs is brought in build/carry, made elsewhere by
+# gpu/prepare.py: wheels (20 MB), the commit, and the data (ACDC 64 MB, LA 126 MB; exact, the stores come out as the
+# same files) in pieces of at most 40 MiB, which may come one by one. Wheels, and no package that does without them:
+# settings are checked by pydantic and components found by cc3d here as in the pipeline, so a run is the same run.
+# SimpleITK (50 MB) and TensorBoard stay behind: stores are brought ready, and what trains and measures imports
+# neither. All is in the folder that this is called in:
 #
 #   build/carry      what is brought: wheels, commit, store-*; and results.* and state.* that an earlier call left
 #   build/gpu/out    what a call leaves, in pieces of at most 15 MiB: results.* (records, curves, metrics, label maps
