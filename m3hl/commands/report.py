@@ -6,8 +6,6 @@ import click
 
 from m3hl import options
 from m3hl.config.experiment import load_config
-from m3hl.errors import UserError
-from m3hl.files import read_json
 from m3hl.provenance import Stopwatch
 from m3hl.records import write_record
 from m3hl.seal import Seal
@@ -30,7 +28,7 @@ def command(config: str, results: Path, out: Path | None) -> None:
     study_config, stopwatch = load_config(config), Stopwatch()
 
     from m3hl.files import write_text
-    from m3hl.reporting.exports import write_exports
+    from m3hl.reporting.exports import earlier_exports, write_exports
     from m3hl.reporting.page import gather, render
     from m3hl.reporting.study import load_study
     from m3hl.reporting.tables import table1_csv
@@ -50,12 +48,3 @@ def command(config: str, results: Path, out: Path | None) -> None:
     for path in earlier - set(exports):
         path.unlink(missing_ok=True)
     write_record(record, {"provenance": stopwatch.record(), "seal": seal.record([page, table, *exports])})
-
-
-def earlier_exports(record: Path) -> set[Path]:
-    """Return the tables and figures that the report before this one has written."""
-    try:
-        outputs = read_json(record, "record")["seal"]["outputs"]
-    except (UserError, KeyError, TypeError):
-        return set()
-    return {record.parent / name for name in outputs if Path(name).parent.name in ("tables", "figures")}

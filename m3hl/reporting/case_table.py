@@ -8,7 +8,7 @@ import pandas as pd
 from m3hl.evaluation.summary import CONVENTIONS
 from m3hl.reporting.casewise import CaseTest, case_scores
 from m3hl.reporting.study import Row, Study
-from m3hl.reporting.text import MINUS, NONE, TEST_MARK, number, signed
+from m3hl.reporting.text import MINUS, NONE, dagger, number, signed
 
 FAILED = "*"
 """Marks a distance of a case with a structure that is missed or spurious with any seed."""
@@ -66,7 +66,7 @@ def method_columns(study: Study, row: Row, tests: list[CaseTest]) -> tuple[Colum
     for test in tests:
         if test.comparison.method.method == row.method:
             baseline = test.comparison.baseline
-            mark = TEST_MARK if baseline.test_selected else ""
+            mark = dagger(baseline.test_selected)
             name = f"{row.method}_minus_{baseline.method}"
             head = f"{MINUS} {study.methods[baseline.method].label}{mark}"
             found.append(Column(name, head, "points", test.by_case.droplevel("group"), signed))

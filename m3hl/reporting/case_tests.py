@@ -5,7 +5,7 @@ import pandas as pd
 from m3hl.reporting.casewise import CaseTest
 from m3hl.reporting.exports import Table
 from m3hl.reporting.study import Study
-from m3hl.reporting.text import NONE, TEST_MARK, count, interval, signed
+from m3hl.reporting.text import NONE, count, dagger, interval, signed
 
 ALPHA = 0.05
 """Below it a test is commonly called significant; the page says where so few cases cannot get there."""
@@ -53,7 +53,7 @@ def record(study: Study, test: CaseTest) -> dict[str, object]:
 def shown_record(study: Study, test: CaseTest, several: bool) -> dict[str, str]:
     """Return a test's line for readers."""
     method, baseline, result = test.comparison.method, test.comparison.baseline, test.result
-    mark = TEST_MARK if test.comparison.test_selected else ""
+    mark = dagger(test.comparison.test_selected)
     return {
         "Data set": method.dataset,
         "Labeled": str(method.labeled),
@@ -77,7 +77,7 @@ def unit(study: Study, test: CaseTest) -> str:
 def verdict(study: Study, test: CaseTest, tests: int) -> str:
     """Return a test, one of so many `tests`, in words that claim no more than it shows."""
     result, marked = test.result, test.comparison.test_selected
-    mark, interval_text = TEST_MARK if marked else "", interval(result.low, result.high)
+    mark, interval_text = dagger(marked), interval(result.low, result.high)
     cases = f" with {count(len(test.by_case), 'case')}" if test.grouped else ""
     seeds = f"mean over {len(test.seeds)} seeds" if len(test.seeds) > 1 else "one seed"
     holm = f", corrected for {tests} tests {p_text(test.holm_p, '= ')}" if tests > 1 and not marked else ""

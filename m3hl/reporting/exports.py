@@ -10,7 +10,8 @@ import pandas as pd
 import resvg_py
 from matplotlib import get_data_path
 
-from m3hl.files import make_folder, write_bytes, write_text
+from m3hl.errors import UserError
+from m3hl.files import make_folder, read_json, write_bytes, write_text
 from m3hl.reporting.figures.svg import Drawing
 from m3hl.reporting.palette import palette
 from m3hl.reporting.text import NONE, TEST_MARK, TEST_SELECTED, number
@@ -19,6 +20,8 @@ T = TypeVar("T")
 ZOOM = 3
 """Pixels of a PNG per point of its drawing."""
 FONT = Path(get_data_path()) / "fonts/ttf/DejaVuSans.ttf"
+FOLDERS = ("tables", "figures")
+"""Beside the page."""
 LATEX = {
     "\\": r"\textbackslash{}",
     "–": "--",
@@ -30,7 +33,7 @@ LATEX = {
     "\u00a0": "~",
     "~": r"\textasciitilde{}",
     "^": r"\textasciicircum{}",
-    "†": r"\dag{}",
+    TEST_MARK: r"\dag{}",
 } | {sign: f"\\{sign}" for sign in "&%$#_{}"}
 
 
@@ -127,7 +130,7 @@ def write_exports(contents: Any, folder: Path) -> list[Path]:
         The files that were written.
     """
     written: list[Path] = []
-    for kind in ("tables", "figures"):
+    for kind in FOLDERS:
         make_folder(folder / kind)
     for table in collect(contents, Table):
         stem = folder / "tables" / table.name
@@ -147,3 +150,12 @@ def write_exports(contents: Any, folder: Path) -> list[Path]:
             written.append(folder / "figures" / f"{drawing.name}.{ending}")
             write_bytes(written[-1], content)
     return written
+
+
+def earlier_exports(record: Path) -> set[Path]:
+    """Return the tables and figures that the report of a record has written."""
+    try:
+        outputs = read_json(record, "record")["seal"]["outputs"]
+    except (UserError, KeyError, TypeError):
+        return set()
+    return {record.parent / name for name in outputs if Path(name).parent.name in FOLDERS}

@@ -47,6 +47,7 @@ def render(study: Study, contents: dict[ModuleType, dict[str, Any]]) -> str:
         lstrip_blocks=True,
     )
     environment.filters |= {name: getattr(text, name) for name in FILTERS}
+    environment.globals["TEST_SELECTED"] = text.TEST_SELECTED
     sections = []
     for section, content in contents.items():
         name = section.__name__.rpartition(".")[2]

@@ -11,7 +11,7 @@ from m3hl.reporting.exports import Table
 from m3hl.reporting.published import SOURCE, Published
 from m3hl.reporting.study import Study
 from m3hl.reporting.tables import Line
-from m3hl.reporting.text import NONE, TEST_MARK, interval, number, signed, spread
+from m3hl.reporting.text import NONE, dagger, interval, number, signed, spread
 
 HEADS = {"dice": "Dice (%)", "jaccard": "Jaccard (%)", "hd95": "95HD (voxels)", "asd": "ASD (voxels)"}
 
@@ -33,7 +33,7 @@ def results_table(study: Study, name: str, found: list[Line], printed: Sequence[
             marks = {"test_selected": line.row.test_selected}
             data.append(head | {"convention": convention} | numbers | counts | runs | marks)
         scores = line.scores.get("published", {})
-        mark = TEST_MARK if line.row.test_selected else ""
+        mark = dagger(line.row.test_selected)
         shown.append(
             {key.capitalize(): str(value) for key, value in head.items()}
             | {HEADS[m]: spread(scores.get(f"{m}_mean"), scores.get(f"{m}_std")) + mark for m in METRICS}
@@ -84,7 +84,7 @@ def against_paper_table(study: Study, dataset: str, rows: list[Beside]) -> Table
         }
         for record in records
         if record["convention"] == "published"
-        for mark in [TEST_MARK if record["test_selected"] else ""]
+        for mark in [dagger(record["test_selected"])]
     ]
     return Table(
         f"against-paper-{dataset}",

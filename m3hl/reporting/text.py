@@ -12,6 +12,11 @@ TEST_MARK = "†"
 TEST_SELECTED = "The test split chose the weights: too good to be compared."
 
 
+def dagger(test_selected: bool) -> str:
+    """Return the mark of numbers whose weights the test split chose, and nothing at others."""
+    return TEST_MARK if test_selected else ""
+
+
 def number(value: float | None, digits: int = 2) -> str:
     """Return a number with a true minus sign, or a dash where there is none.
 

@@ -12,7 +12,7 @@ from m3hl.reporting.comparison import paired
 from m3hl.reporting.exports import Table
 from m3hl.reporting.facts import DatasetFacts
 from m3hl.reporting.tables import Line
-from m3hl.reporting.text import TEST_MARK, signed, spread
+from m3hl.reporting.text import dagger, signed, spread
 
 
 @dataclass(frozen=True)
@@ -113,8 +113,8 @@ def export(facts: DatasetFacts, family: Family, rungs: list[Rung]) -> Table:
                 "Method": row.method,
                 "Changes": str(len(rung.changes)),
                 "Turned": ", ".join(rung.turned),
-                "Dice": spread(mean, deviation) + (TEST_MARK if row.test_selected else ""),
-                "Step": None if rung.step is None else signed(rung.step) + (TEST_MARK if rung.step_marked else ""),
+                "Dice": spread(mean, deviation) + dagger(row.test_selected),
+                "Step": None if rung.step is None else signed(rung.step) + dagger(rung.step_marked),
                 "From": previous,
                 "Runs": f"{len(row.ended)} of {len(row.runs)}",
             }

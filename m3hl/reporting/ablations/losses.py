@@ -12,7 +12,7 @@ from m3hl.reporting.exports import Table
 from m3hl.reporting.facts import DatasetFacts
 from m3hl.reporting.published import PublishedLosses
 from m3hl.reporting.tables import Line
-from m3hl.reporting.text import TEST_MARK, number, spread
+from m3hl.reporting.text import dagger, number, spread
 
 LOSSES = {"supervised_loss": "L_sup", "mix_loss": "L_mix", "consistency_loss": "L_HL"}
 METRICS = {"dice": "Dice", "jaccard": "Jaccard", "hd95": "95HD", "asd": "ASD"}
@@ -106,6 +106,6 @@ def record(line: LossLine, compares: bool) -> tuple[dict[str, Any], dict[str, st
             shown[f"{name}, printed"] = number(data[f"{metric}_printed"])
         mean, deviation = scores.get(f"{metric}_mean"), scores.get(f"{metric}_std")
         data |= {f"{metric}_mean": mean, f"{metric}_std": deviation}
-        shown[name] = spread(mean, deviation) + (TEST_MARK if scores and row.test_selected else "")
+        shown[name] = spread(mean, deviation) + dagger(bool(scores) and row.test_selected)
     ended, planned = (len(row.ended), len(row.runs)) if row else (0, 0)
     return data | {"runs": ended, "planned": planned}, shown | {"Runs": f"{ended} of {planned}"}

@@ -13,7 +13,7 @@ from m3hl.reporting.facts import DatasetFacts
 from m3hl.reporting.figures.heatmap import Cell, Side, heatmap
 from m3hl.reporting.figures.svg import Drawing
 from m3hl.reporting.tables import Line
-from m3hl.reporting.text import TEST_MARK, number, times
+from m3hl.reporting.text import dagger, number, times
 
 Patch = tuple[int, ...]
 Place = tuple[float, Patch]
@@ -82,7 +82,7 @@ def cell(line: Line | None, metric: str, convention: Convention) -> Cell:
     if line is None or not line.scores:
         return Cell(planned=line is not None)
     mean, deviation = (line.scores[convention][f"{metric}_{part}"] for part in ("mean", "std"))
-    text = number(mean) + (TEST_MARK if line.row.test_selected else "")
+    text = number(mean) + dagger(line.row.test_selected)
     return Cell(mean, text if deviation != deviation else f"{text}\n± {number(deviation)}")
 
 

@@ -5,7 +5,7 @@ from typing import Any
 from m3hl.reporting.comparison import Comparison, compare
 from m3hl.reporting.published import LABELED, table1
 from m3hl.reporting.study import Study
-from m3hl.reporting.text import TEST_MARK, count, given_labels, number, percent, sentence_list, signed
+from m3hl.reporting.text import TEST_MARK, count, dagger, given_labels, number, percent, sentence_list, signed
 
 TITLE = "The answer"
 MOST_DATASETS = 2
@@ -15,17 +15,17 @@ MOST_DATASETS = 2
 def content(study: Study) -> dict[str, Any]:
     """Return the answer's sentences and how many runs have ended."""
     ended = sum(result.metrics is not None for result in study.results)
+    comparisons = told(study)
     return {
-        "sentences": [*verdicts(study), *caveat(study, ended)],
+        "sentences": [*verdicts(study, comparisons), *caveat(study, comparisons, ended)],
         "ended": ended,
         "planned": len(study.results),
         "unfinished": ended < len(study.results),
     }
 
 
-def verdicts(study: Study) -> list[str]:
+def verdicts(study: Study, comparisons: list[Comparison]) -> list[str]:
     """Return what the comparison with supervised training says, in one or two sentences."""
-    comparisons = told(study)
     if not comparisons:
         return ["There is no answer yet: no seed has ended both with M³HL and with supervised training."]
     first: dict[str, Comparison] = {}
@@ -34,7 +34,7 @@ def verdicts(study: Study) -> list[str]:
     if len(first) <= MOST_DATASETS:
         return [verdict(study, comparison) for comparison in first.values()]
     above = sum(min(c.gains) > 0 for c in comparisons)
-    mark = TEST_MARK if any(c.test_selected for c in comparisons) else ""
+    mark = dagger(any(c.test_selected for c in comparisons))
     return [
         f"M³HL is above supervised training with every seed in {above} of {len(comparisons)} comparisons; its "
         f"mean gain in Dice lies between {signed(min(c.gain for c in comparisons))}{mark} and "
@@ -54,7 +54,7 @@ def verdict(study: Study, comparison: Comparison) -> str:
     """Return one comparison as a sentence that claims no more than the seeds show."""
     row, gains = comparison.method, comparison.gains
     facts, method = study.datasets[row.dataset], study.methods[row.method].label
-    mark = TEST_MARK if comparison.test_selected else ""
+    mark = dagger(comparison.test_selected)
     given = given_labels(row.labeled, facts.group)
     ours, theirs = percent(comparison.dice) + mark, percent(comparison.baseline_dice) + mark
     seeds = count(len(gains), "seed")
@@ -71,11 +71,11 @@ def verdict(study: Study, comparison: Comparison) -> str:
     return f"{head} reaches {ours} Dice, {points} above supervised training at {theirs} ({spread})."
 
 
-def caveat(study: Study, ended: int) -> list[str]:
+def caveat(study: Study, comparisons: list[Comparison], ended: int) -> list[str]:
     """Return the most important reservation as one sentence, or nothing."""
     if ended < len(study.results):
         return [f"So far {ended} of {count(len(study.results), 'run')} have ended; the rest may change this."]
-    if any(comparison.test_selected for comparison in told(study)):
+    if any(comparison.test_selected for comparison in comparisons):
         return [f"{TEST_MARK} The test split chose the weights, so these numbers are too good."]
     if all(facts.synthetic for facts in study.datasets.values()):
         return ["The images are synthetic: this shows that the code works, not how well it does on patients."]

@@ -8,7 +8,7 @@ from m3hl.reporting.casewise import CaseTest, case_tests
 from m3hl.reporting.exports import Table
 from m3hl.reporting.figures.cases import Spread, boxes, differences
 from m3hl.reporting.study import Row, Study
-from m3hl.reporting.text import TEST_MARK, given_labels, sentence_list
+from m3hl.reporting.text import dagger, given_labels, sentence_list
 
 TITLE = "Case by case"
 UNFOLDED = 20
@@ -37,8 +37,8 @@ def dataset_content(study: Study, name: str, tests: list[CaseTest]) -> dict[str,
     if leading is None:
         return {"facts": facts, "missing": "no run has been evaluated yet"}
     rows = [row for row in study.rows(name) if row.labeled == leading.labeled]
-    elsewhere = {str(test.comparison.method.labeled): None for test in mine}
-    elsewhere.pop(str(leading.labeled), None)
+    tested = [test.comparison.method.labeled for test in mine]
+    elsewhere = dict.fromkeys(str(labeled) for labeled in tested if labeled != leading.labeled)
     mine = [test for test in mine if test.comparison.method.labeled == leading.labeled]
     methods = case_columns(study, rows, mine)
     first = next(method for method in methods if method.row.method == leading.method)
@@ -79,8 +79,8 @@ def leading_row(study: Study, dataset: str) -> Row | None:
 def spread(study: Study, method: MethodColumns) -> Spread:
     """Return a method's Dice as it is drawn."""
     dice = method.columns[0].values.dropna().to_numpy()
-    mark = TEST_MARK if method.row.test_selected else ""
-    return Spread(method.label + mark, list(study.methods).index(method.row.method), dice)
+    label = method.label + dagger(method.row.test_selected)
+    return Spread(label, list(study.methods).index(method.row.method), dice)
 
 
 def panel_content(study: Study, test: CaseTest, tests: int, title: str) -> dict[str, Any]:
@@ -118,7 +118,7 @@ def why_untested(study: Study, rows: list[Row]) -> str:
 
 def case_export(name: str, title: str, cases: dict[str, str], methods: list[MethodColumns], group: str) -> Table:
     """Return the table of cases as it is written to files."""
-    heads = [method.label + (TEST_MARK if method.row.test_selected else "") for method in methods]
+    heads = [method.label + dagger(method.row.test_selected) for method in methods]
     data, shown = case_frames(cases, methods, heads, group)
     caption = (
         f"Test cases of {title}: Dice in %, mean over structures and seeds; 95HD in voxels, in which a missed or "

@@ -12,12 +12,12 @@ from m3hl.reporting.figures.slices import fullest
 from m3hl.reporting.figures.viewer import viewer
 from m3hl.reporting.segmented import Contender, Segmentation, SegmentedCase, load_case
 from m3hl.reporting.study import Row, RunResult, Study
-from m3hl.reporting.text import TEST_MARK, number
+from m3hl.reporting.text import TEST_MARK, dagger, number
 
 TITLE = "Examples"
 MOST_VIEWERS = 3
 """Data sets of a page whose cases can be seen slice by slice; with more of them it would grow too large."""
-NOTE, DAGGER_NOTE = "Dice in percent, of the whole case.", " † The test split chose the weights."
+NOTE, DAGGER_NOTE = "Dice in percent, of the whole case.", f" {TEST_MARK} The test split chose the weights."
 
 
 def content(study: Study) -> dict[str, Any]:
@@ -113,4 +113,4 @@ def score(segmentation: Segmentation) -> str:
     """Return the Dice of the whole case in words, or nothing where it is unknown."""
     if segmentation.dice is None:
         return ""
-    return f"Dice {number(segmentation.dice, 1)}{'†' * segmentation.contender.result.test_selected}"
+    return f"Dice {number(segmentation.dice, 1)}{dagger(segmentation.contender.result.test_selected)}"

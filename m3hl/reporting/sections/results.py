@@ -9,7 +9,7 @@ from m3hl.reporting.figures.dots import Dots, dots_drawing, percent_axis
 from m3hl.reporting.result_tables import against_paper_table, results_table
 from m3hl.reporting.study import Study
 from m3hl.reporting.tables import Line, class_lines, lines
-from m3hl.reporting.text import TEST_MARK, number
+from m3hl.reporting.text import dagger, number
 
 TITLE = "Results"
 
@@ -29,23 +29,24 @@ def dataset_content(study: Study, name: str) -> dict[str, Any]:
     compares = not facts.synthetic and facts.kind in published.LABELED
     labeled = published.LABELED[facts.kind] if compares else None
     shown = compares and any(line.row.labeled == labeled for line in rows)
+    printed = published.table1(facts.kind) if shown else ()
     beside = beside_paper(study, name)
     return {
         "facts": facts,
         "lines": rows,
-        "dots": dots(study, name, published.table1(facts.kind) if shown else ()),
+        "dots": dots(study, name, printed),
         "classes": grouped(facts.classes, classes) if len(facts.classes) > 1 and classes else [],
         "has_mm": any(has_mm(line) for line in rows),
         "test_selected": any(line.row.test_selected for line in rows),
         "gaps": [line for line in rows if line.row.reason],
-        "published": published.table1(facts.kind) if shown else (),
+        "published": printed,
         "published_labeled": labeled,
         "published_source": published.SOURCE,
         "published_notes": published.NOTES[facts.kind] if shown else (),
         "published_hidden": compares and not shown,
         "beside": beside,
         "exports": [
-            results_table(study, f"table1-{name}", rows, published.table1(facts.kind) if shown else ()),
+            results_table(study, f"table1-{name}", rows, printed),
             *([results_table(study, f"structures-{name}", classes, ())] if len(facts.classes) > 1 else []),
             *([against_paper_table(study, name, beside)] if beside else []),
         ],
@@ -73,37 +74,28 @@ def dots(study: Study, name: str, printed: tuple[published.Published, ...]) -> d
     for row in study.rows(name):
         keys = [tuple(result.run) for result in row.ended]
         found = [means[key] for key in keys if key in means]
-        method = study.methods[row.method]
+        method, index = study.methods[row.method], list(study.methods).index(row.method)
         compares = method.as_published and row.labeled == labeled
         marks = [p.dice for p in printed if compares and p.ours == method.algorithm]
-        rows.append((row, found, marks))
-    values = [value for _, found, marks in rows for value in found + marks]
-    if not any(found for _, found, _ in rows):
+        label = f"{method.label} {row.labeled}{dagger(row.test_selected)}"
+        rows.append((row, Dots(label, index, found, marks)))
+    if not any(line.values for _, line in rows):
         return None
-    axis = percent_axis(values)
-    drawn = [
-        Dots(
-            f"{study.methods[row.method].label} {row.labeled}{TEST_MARK * row.test_selected}",
-            list(study.methods).index(row.method),
-            found,
-            marks,
-        )
-        for row, found, marks in rows
-    ]
+    axis = percent_axis(value for _, line in rows for value in line.values + line.printed)
     return {
         # The page draws the same from its template, in which text never shrinks.
-        "file": dots_drawing(drawn, axis, f"dice-of-runs-{name}", name),
+        "file": dots_drawing([line for _, line in rows], axis, f"dice-of-runs-{name}", name),
         "ticks": [(axis.place(tick), number(tick, 0)) for tick in axis.ticks],
         "rows": [
             {
                 "row": row,
-                "index": list(study.methods).index(row.method),
+                "index": line.index,
                 "label": study.methods[row.method].label,
-                "values": [number(value, 1) for value in found],
-                "places": [axis.place(value) for value in found],
-                "printed": [axis.place(value) for value in marks],
+                "values": [number(value, 1) for value in line.values],
+                "places": [axis.place(value) for value in line.values],
+                "printed": [axis.place(value) for value in line.printed],
             }
-            for row, found, marks in rows
+            for row, line in rows
         ],
-        "has_printed": any(marks for _, _, marks in rows),
+        "has_printed": any(line.printed for _, line in rows),
     }
