@@ -23,6 +23,12 @@ CLASSES = {2: ("right ventricle", "myocardium", "left ventricle"), 3: ("left atr
 SCALE_AND_SHIFT = {"norm_scale": (0.1, 1.0), "norm_shift": (0.1, 0.0), "bias": (0.1, 0.0)}
 
 
+def pytest_collection_modifyitems(items):
+    """Begin with the files that take longest, as processes share the tests file by file."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
+
+
 class Reference:
     """What the released code computes: `reference[name]` is a number, a dictionary or an array."""
 
