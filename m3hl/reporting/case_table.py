@@ -107,6 +107,7 @@ def case_frames(
         data["group"] = list(cases.values())
         shown.append((group.capitalize(), data["group"]))
     for method, above in zip(methods, heads, strict=True):
+        data[f"{method.row.method}_test_selected"] = method.row.test_selected
         for column in method.columns:
             data[column.name] = column.values.reindex(cases).to_numpy()
             if column.failures is not None:

@@ -52,7 +52,7 @@ class CaseTest:
             cases where groups have several.
         grouped: whether the units are groups.
         result: the test of the differences.
-        holm_p: its p, corrected over the study's tests whose weights no test case chose; p itself for the others.
+        holm_p: its p, corrected over the study's tests whose weights no test case chose; NaN for the others.
     """
 
     comparison: Comparison
@@ -69,9 +69,7 @@ def case_tests(study: Study) -> list[CaseTest]:
     found = [test for comparison in compare(study) if (test := case_test(comparison))]
     # A p of weights that the test split chose is no p: it neither corrects the others nor is corrected.
     corrected = iter(holm([test.result.p for test in found if not test.comparison.test_selected]))
-    return [
-        replace(test, holm_p=test.result.p if test.comparison.test_selected else next(corrected)) for test in found
-    ]
+    return [test if test.comparison.test_selected else replace(test, holm_p=next(corrected)) for test in found]
 
 
 def case_test(comparison: Comparison) -> CaseTest | None:

@@ -64,7 +64,7 @@ def test_a_table_has_every_case_worst_of_m3hl_first(study):
 def test_one_structure_has_no_columns_of_its_own(study):
     atria = cases.content(study)["datasets"][1]["table"].data
     assert [name for name in atria if name.startswith("m3hl")] == [
-        "m3hl_dice", "m3hl_minus_supervised", "m3hl_hd95", "m3hl_hd95_failures",
+        "m3hl_test_selected", "m3hl_dice", "m3hl_minus_supervised", "m3hl_hd95", "m3hl_hd95_failures",
     ]  # fmt: skip
 
 
@@ -190,7 +190,10 @@ def test_weights_chosen_on_the_test_split_are_marked(results, make_config):
     text = section(study)
     assert re.search(r"mean \+[\d.]+† percentage points", text)
     assert "the p value and the interval are not valid" in text
-    assert cases.content(study)["tests"].data["test_selected"].all()
+    content = cases.content(study)
+    assert content["tests"].data["test_selected"].all()
+    assert content["tests"].data["holm_p"].isna().all()
+    assert all(dataset["table"].data["m3hl_test_selected"].all() for dataset in content["datasets"])
     assert "M³HL† Dice" in hearts(study)["table"].shown
 
 
