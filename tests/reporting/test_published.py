@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from m3hl.config.experiment import parse_config
 from m3hl.reporting.page import gather, render
 from m3hl.reporting.published import FIGURE4_KIND, TABLE2, table1
 from m3hl.reporting.sections import answer, results
@@ -76,6 +77,18 @@ def test_the_answer_names_the_papers_gain(make_config, tmp_path):
     study = load_study(public(make_config, [7, 8]), tmp_path)
     assert answer.printed_gain(study, "acdc") == "+11.1 percentage points on acdc"
     assert answer.printed_gain(study, "la") == "+8.3 percentage points on la"
+    (said,) = answer.paper_says(study)
+    assert said == "The paper prints +11.1 percentage points on acdc and +8.3 percentage points on la."
+
+
+def test_the_answer_says_that_other_settings_refute_nothing(make_config, tmp_path):
+    knob = {"supervised": {"method": "supervised"}, "m3hl": {"method": "m3hl", "options": {"mask_ratio": 0.3}}}
+    fewer = public(make_config, [7, 8], iterations=500)
+    turned = parse_config(public(make_config, [7, 8]).model_dump(exclude_unset=True) | {"methods": knob})
+    for config in (fewer, turned):
+        (said,) = answer.paper_says(load_study(config, tmp_path))
+        assert said.startswith("The paper prints +11.1 percentage points on acdc and +8.3 percentage points on la")
+        assert "neither confirms nor refutes" in said
 
 
 @pytest.mark.skipif(not PAPER.is_file(), reason="the paper's text is not beside the project")

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from m3hl.reporting.against_paper import beside_paper
 from m3hl.reporting.comparison import Comparison, compare
 from m3hl.reporting.published import LABELED, table1
 from m3hl.reporting.study import Study
@@ -79,8 +80,27 @@ def caveat(study: Study, comparisons: list[Comparison], ended: int) -> list[str]
         return [f"{TEST_MARK} The test split chose the weights, so these numbers are too good."]
     if all(facts.synthetic for facts in study.datasets.values()):
         return ["The images are synthetic: this shows that the code works, not how well it does on patients."]
-    printed = sentence_list([printed_gain(study, name) for name in comparable(study)]) if comparable(study) else ""
-    return [f"The paper prints {printed}."] if printed else []
+    return paper_says(study)
+
+
+def paper_says(study: Study) -> list[str]:
+    """Return the paper's gains, and whether the study's settings are the paper's, as one sentence, or nothing."""
+    names = comparable(study)
+    if not names:
+        return []
+    gains = sentence_list([printed_gain(study, name) for name in names])
+    if all(has_paper_settings(study, name) for name in names):
+        return [f"The paper prints {gains}."]
+    return [
+        f"The paper prints {gains}, under other settings than this study's (see Results): this study neither "
+        "confirms nor refutes it."
+    ]
+
+
+def has_paper_settings(study: Study, dataset: str) -> bool:
+    """Return whether both methods are trained on a data set as the paper trains them, with a whole preset."""
+    trained = {beside.published.ours for beside in beside_paper(study, dataset)}
+    return not study.datasets[dataset].differences and trained >= {"m3hl", "supervised"}
 
 
 def comparable(study: Study) -> list[str]:
