@@ -56,6 +56,7 @@ def test_bf16_steps_as_float32_does(losses, dimensions):
         assert [other[name] for name in ("mix", "low")] == pytest.approx([one["mix"], one["low"]], rel=0.02)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not shutil.which("g++"), reason="torch.compile needs a C++ compiler")
 def test_compiled_networks_compute_the_same_losses(losses, monkeypatch):
     # Compiled dropout draws other numbers.
