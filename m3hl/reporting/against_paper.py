@@ -67,19 +67,23 @@ def difference(values: list[float], printed: float) -> Difference:
     return Difference(float(np.mean(values)), std, printed, low - printed, high - printed)
 
 
-def beside_paper(study: Study, dataset: str) -> list[Beside]:
-    """Return the rows that the paper has too, with runs or without; none for synthetic images."""
+def paper_rows(study: Study, dataset: str) -> list[tuple[Row, Published]]:
+    """Return the rows that the paper has too, each with the paper's; none for synthetic images."""
     facts = study.datasets[dataset]
     if facts.synthetic or facts.kind not in LABELED:
         return []
     printed = {row.ours: row for row in table1(facts.kind) if row.ours}
-    pairs = [
+    return [
         (row, printed[method.algorithm])
         for row in study.rows(dataset)
         if row.labeled == LABELED[facts.kind]
         and (method := study.methods[row.method]).as_published
         and method.algorithm in printed
     ]
+
+
+def beside_paper(study: Study, dataset: str) -> list[Beside]:
+    """Return what the rows that the paper has too reach beside it, with runs or without."""
     means = {} if study.metrics.empty else {c: run_means(study.metrics, c).set_index(RUN) for c in CONVENTIONS}
     return [
         Beside(
@@ -94,5 +98,5 @@ def beside_paper(study: Study, dataset: str) -> list[Beside]:
                 if (keys := [key for result in row.ended if (key := tuple(result.run)) in table.index])
             },
         )
-        for row, published in pairs
+        for row, published in paper_rows(study, dataset)
     ]

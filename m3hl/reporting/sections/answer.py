@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from m3hl.reporting.against_paper import beside_paper
+from m3hl.reporting.against_paper import paper_rows
 from m3hl.reporting.comparison import Comparison, compare
 from m3hl.reporting.published import LABELED, table1
 from m3hl.reporting.study import Study
@@ -99,7 +99,7 @@ def paper_says(study: Study) -> list[str]:
 
 def has_paper_settings(study: Study, dataset: str) -> bool:
     """Return whether both methods are trained on a data set as the paper trains them, with a whole preset."""
-    trained = {beside.published.ours for beside in beside_paper(study, dataset)}
+    trained = {published.ours for _, published in paper_rows(study, dataset)}
     return not study.datasets[dataset].differences and trained >= {"m3hl", "supervised"}
 
 
