@@ -11,7 +11,7 @@ from click.shell_completion import CompletionItem
 
 from m3hl import __version__
 from m3hl.errors import ERROR, MISTAKE, UserError
-from m3hl.provenance import origin
+from m3hl.provenance.origin import origin
 
 log = logging.getLogger(__name__)
 

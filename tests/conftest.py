@@ -15,6 +15,8 @@ from m3hl.config import methods
 from m3hl.config.run import RunSettings
 from m3hl.data.batches import Batch
 
+pytest_plugins = ["tests.small_runs"]
+
 FIXTURES = Path(__file__).parent / "fixtures"
 UNPACK = Path(__file__).resolve().parents[2] / "shared" / "tools" / "unpack_data.py"
 LAYERS = {2: "unet_layers", 3: "vnet_layers"}
@@ -145,3 +147,9 @@ def make_batch():
         return Batch(labeled, torch.from_numpy(labels), unlabeled, rng)
 
     return make
+
+
+@pytest.fixture
+def rng():
+    """Return a generator with a fixed seed."""
+    return np.random.default_rng(7)

@@ -24,10 +24,10 @@ from m3hl.data.images import read_volume
 from m3hl.data.store import Store
 from m3hl.data.store_writer import write_store
 from m3hl.errors import UserError
-from m3hl.files import read_json
+from m3hl.files.reading import read_json
+from m3hl.files.tensors import load_tensors, save_tensors
+from m3hl.inference.weights import Weights
 from m3hl.training.checkpoint import Checkpoints
-from m3hl.training.tensors import load_tensors, save_tensors
-from m3hl.training.weights import Weights
 
 GEOMETRY = Geometry(
     (8.0, 1.5, 1.25), (-3.0, 2.5, 0.0), (1.0, 0, 0, 0, 1, 0, 0, 0, 1), (2, 1, 0), (0, 0, 0), (3, 16, 16)

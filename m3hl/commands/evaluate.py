@@ -6,10 +6,10 @@ import click
 
 from m3hl import options
 from m3hl.config.experiment import load_config
-from m3hl.files import write_text
-from m3hl.provenance import Stopwatch
-from m3hl.records import write_record
-from m3hl.seal import Seal
+from m3hl.files.atomic import write_text
+from m3hl.provenance.origin import Stopwatch
+from m3hl.provenance.records import write_record
+from m3hl.provenance.seal import Seal
 
 
 @click.command(context_settings={"show_default": True})
@@ -40,7 +40,8 @@ def command(
 
     import pandas as pd
 
-    from m3hl.config.run import describe
+    from m3hl.compute.device import choose_device, describe_device
+    from m3hl.config.datasets import describe
     from m3hl.data.store import Store
     from m3hl.evaluation.evaluate import (
         choose_cases,
@@ -49,10 +50,9 @@ def command(
         save_nifti,
         save_predictions,
     )
-    from m3hl.evaluation.inference import Protocol
     from m3hl.evaluation.metrics import COLUMNS
-    from m3hl.training.device import choose_device, describe_device
-    from m3hl.training.weights import Weights
+    from m3hl.inference.protocol import Protocol
+    from m3hl.inference.weights import Weights
 
     stopwatch, where, description = Stopwatch(), choose_device(device or study.device, threads), describe(study)
     prefix = "" if split == "test" else f"{split}-"

@@ -10,7 +10,7 @@ def command(arguments: tuple[str, ...]) -> None:
 
     Example: m3hl explain --configfile config/paper.yaml
     """
-    from m3hl.explain import plan, reasons
+    from m3hl.orchestration.explain import plan, reasons
 
     lines = list(reasons(plan(arguments)))
     for name, reason in lines:

@@ -30,8 +30,8 @@ def command(
 
     Each label map lies on its image's grid and is called like it, with the ending .nii.gz.
     """
-    from m3hl.evaluation.predict import predict
-    from m3hl.training.device import choose_device
-    from m3hl.training.weights import Weights
+    from m3hl.compute.device import choose_device
+    from m3hl.inference.predict import predict
+    from m3hl.inference.weights import Weights
 
     predict(Weights.load(weights), images, out, stride=stride, device=choose_device(device or "auto", threads))

@@ -7,9 +7,9 @@ import click
 from m3hl import options
 from m3hl.config.experiment import load_config
 from m3hl.data.inventory import load_inventory
-from m3hl.provenance import Stopwatch
-from m3hl.records import write_record
-from m3hl.seal import Seal, beside
+from m3hl.provenance.origin import Stopwatch
+from m3hl.provenance.records import write_record
+from m3hl.provenance.seal import Seal, beside
 
 
 @click.command(context_settings={"show_default": True})

@@ -6,9 +6,9 @@ import click
 
 from m3hl import options
 from m3hl.config.experiment import load_config
-from m3hl.provenance import Stopwatch
-from m3hl.records import write_record
-from m3hl.seal import Seal
+from m3hl.provenance.origin import Stopwatch
+from m3hl.provenance.records import write_record
+from m3hl.provenance.seal import Seal
 
 READ = ("run.json", "history.csv", "metrics.csv", "predictions.h5", "evaluation.json")
 
@@ -27,7 +27,7 @@ def command(config: str, results: Path, out: Path | None) -> None:
     """
     study_config, stopwatch = load_config(config), Stopwatch()
 
-    from m3hl.files import write_text
+    from m3hl.files.atomic import write_text
     from m3hl.reporting.exports import earlier_exports, write_exports
     from m3hl.reporting.page import gather, render
     from m3hl.reporting.study import load_study

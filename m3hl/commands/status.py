@@ -8,9 +8,9 @@ from pathlib import Path
 import click
 
 from m3hl import options
-from m3hl.plan import read_plan
+from m3hl.orchestration.plan import read_plan
+from m3hl.orchestration.status import STATES, Status, look_at
 from m3hl.progress import bar, clock
-from m3hl.status import STATES, Status, look_at
 
 
 @click.command()

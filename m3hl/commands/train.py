@@ -8,12 +8,12 @@ import click
 
 from m3hl import options
 from m3hl.config.experiment import Run, load_config
-from m3hl.config.stages import code
-from m3hl.files import make_folder
-from m3hl.lock import alone
-from m3hl.provenance import Stopwatch
-from m3hl.records import write_record
-from m3hl.seal import Seal
+from m3hl.files.atomic import make_folder
+from m3hl.files.lock import alone
+from m3hl.provenance.origin import Stopwatch
+from m3hl.provenance.records import write_record
+from m3hl.provenance.seal import Seal
+from m3hl.provenance.stages import code
 
 
 @click.command(context_settings={"show_default": True})
@@ -75,14 +75,14 @@ def command(
     settings = study.settings(run)
     make_folder(out)
 
+    from m3hl.compute.device import choose_device, describe_device
+    from m3hl.compute.energy import EnergyMeter
+    from m3hl.compute.execution import Execution
+    from m3hl.compute.team import started_team
     from m3hl.data.store import Store
-    from m3hl.methods.team import started_team
-    from m3hl.training.device import choose_device, describe_device
-    from m3hl.training.energy import EnergyMeter
-    from m3hl.training.execution import Execution
+    from m3hl.inference.weights import Weights
     from m3hl.training.loop import train
     from m3hl.training.selection import Selection
-    from m3hl.training.weights import Weights
 
     stopwatch, where = Stopwatch(), choose_device(device or study.dataset(dataset).device, threads)
     meter = EnergyMeter(where)

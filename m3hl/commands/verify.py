@@ -16,7 +16,7 @@ def command(results: Path) -> None:
     Every file is compared with the digest that the record of its making holds, and every stage's inputs with what
     is there now. Each thing that does not fit is one line, and the exit code is 1. It works on a copy as well.
     """
-    from m3hl.verify import Chain
+    from m3hl.provenance.verify import Chain
 
     chain, count = Chain(results), 0
     for problem in chain.problems():

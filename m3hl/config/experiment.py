@@ -10,9 +10,10 @@ from pydantic import Field, PositiveInt, StringConstraints, ValidationError, mod
 from m3hl.config import methods
 from m3hl.config.base import Model
 from m3hl.config.dataset import DatasetConfig
-from m3hl.config.run import RunSettings, check_stride, describe, published_or
+from m3hl.config.datasets import describe
+from m3hl.config.run import RunSettings, check_stride, published_or
 from m3hl.errors import UserError
-from m3hl.files import parse_yaml, read_text
+from m3hl.files.reading import parse_yaml, read_text
 
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9.-]*$")]
 """A name that is safe as a folder: letters, digits, dots and dashes."""

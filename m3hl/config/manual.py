@@ -8,11 +8,10 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
-from m3hl.config import methods
+from m3hl.config import datasets, methods
 from m3hl.config.dataset import DatasetConfig, EvaluationConfig, PhantomConfig, TrainingConfig
 from m3hl.config.experiment import Config, ExperimentConfig, MethodConfig
-from m3hl.data import datasets
-from m3hl.files import write_text
+from m3hl.files.atomic import write_text
 
 ROOT = Path(__file__).parents[2]
 SCHEMA, MANUAL = ROOT / "workflow" / "schemas" / "config.schema.json", ROOT / "config" / "README.md"

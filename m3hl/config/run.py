@@ -9,11 +9,10 @@ from pydantic import PositiveInt, SerializeAsAny, field_validator, model_validat
 from m3hl.config import methods
 from m3hl.config.base import Model
 from m3hl.config.dataset import DatasetConfig, Extent
+from m3hl.config.datasets.description import Description
 from m3hl.config.methods.optimizer import OptimizerOptions
-from m3hl.data import datasets
-from m3hl.data.datasets.description import Description
 from m3hl.errors import UserError
-from m3hl.files import sha256_json
+from m3hl.files.digests import sha256_json
 
 DIVISOR = 16
 """Both networks halve the image four times."""
@@ -75,11 +74,6 @@ class RunSettings(Model):
     def digest(self) -> str:
         """SHA-256 of the settings: two runs with the same digest and data are the same run."""
         return sha256_json(self.model_dump(mode="json"))
-
-
-def describe(config: DatasetConfig) -> Description:
-    """Return the description of a configured data set."""
-    return datasets.load(config.kind).describe(config)
 
 
 def check_stride(stride: tuple[int, ...] | None, crop: tuple[int, ...]) -> None:

@@ -13,7 +13,8 @@ import requests
 
 from m3hl.data.fetch import PATIENT, Patience, fetch
 from m3hl.errors import UserError
-from m3hl.files import atomic, sha256_file
+from m3hl.files.atomic import atomic
+from m3hl.files.digests import sha256_file
 from m3hl.progress import Progress
 
 log = logging.getLogger(__name__)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from m3hl.data.datasets.description import Split
+from m3hl.data.datasets.files import Split
 
 
 @dataclass(frozen=True)

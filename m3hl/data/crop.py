@@ -4,7 +4,7 @@ import hashlib
 
 import numpy as np
 
-from m3hl.data.datasets.description import Roi
+from m3hl.config.datasets.description import Roi
 
 Window = tuple[slice, slice, slice]
 

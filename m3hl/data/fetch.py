@@ -8,7 +8,7 @@ from pathlib import Path
 import requests
 
 from m3hl.errors import UserError
-from m3hl.files import sha256_file
+from m3hl.files.digests import sha256_file
 from m3hl.progress import Progress
 
 log = logging.getLogger(__name__)

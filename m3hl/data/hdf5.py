@@ -8,7 +8,7 @@ from typing import Any
 
 import h5py
 
-from m3hl.files import atomic
+from m3hl.files.atomic import atomic
 
 
 @contextmanager

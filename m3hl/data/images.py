@@ -9,7 +9,7 @@ import SimpleITK as sitk
 from m3hl.data.case import Geometry
 from m3hl.data.nifti import check_nifti
 from m3hl.errors import UserError
-from m3hl.files import atomic
+from m3hl.files.atomic import atomic
 
 TOLERANCE = 1e-3
 """Headers hold float32 or decimal text, so equal geometries differ a little (mm; no unit for cosines)."""

@@ -6,7 +6,9 @@ from pathlib import Path
 from pydantic import BaseModel, ValidationError
 
 from m3hl.errors import UserError
-from m3hl.files import read_json, relative, sha256_file, sha256_json, write_json
+from m3hl.files.atomic import write_json
+from m3hl.files.digests import relative, sha256_file, sha256_json
+from m3hl.files.reading import read_json
 from m3hl.progress import Progress
 
 AGAIN = "run m3hl download again (snakemake --forcerun download)"

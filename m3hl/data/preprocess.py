@@ -6,9 +6,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from m3hl.config.dataset import DatasetConfig
+from m3hl.config.datasets import describe
+from m3hl.config.datasets.description import Description
 from m3hl.data import datasets
 from m3hl.data.case import Case
-from m3hl.data.datasets.description import CaseFiles, Description
+from m3hl.data.datasets.files import CaseFiles
 from m3hl.data.inventory import AGAIN, Inventory, Verifier
 from m3hl.data.manifest import has_manifest
 from m3hl.data.published import equals_published
@@ -40,7 +42,7 @@ def preprocess(config: DatasetConfig, inventory: Inventory, out: Path) -> None:
     verifier = Verifier(inventory, inventory.folder)
     verifier.verify(note for case in cases for note in case.notes)
     refuse_shared_images(cases, verifier)
-    description = datasets.load(config.kind).describe(config)
+    description = describe(config)
     write_store(
         out,
         kind=config.kind,

@@ -8,10 +8,11 @@ import h5py
 import numpy as np
 
 from m3hl.config.dataset import DatasetConfig
+from m3hl.config.datasets.description import Description
 from m3hl.data.case import Case
 from m3hl.data.checks import check_image, check_label
 from m3hl.data.crop import center_window, label_window
-from m3hl.data.datasets.description import CaseFiles, Description
+from m3hl.data.datasets.files import CaseFiles
 from m3hl.data.images import read_pair
 from m3hl.data.normalize import NORMALIZATIONS
 from m3hl.errors import UserError

@@ -6,12 +6,13 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from m3hl.config.dataset import DatasetConfig
+from m3hl.config.datasets import describe
 from m3hl.data import archive, datasets, public
-from m3hl.data.datasets.description import CaseFiles
+from m3hl.data.datasets.files import CaseFiles
 from m3hl.data.inventory import Inventory, record_files
 from m3hl.data.split import own_split
 from m3hl.errors import UserError
-from m3hl.files import make_folder
+from m3hl.files.atomic import make_folder
 
 log = logging.getLogger(__name__)
 
@@ -27,7 +28,7 @@ def obtain(config: DatasetConfig, name: str, out: Path) -> Inventory:
     Raises:
         UserError: a file is missing and is not to be fetched, or cannot be.
     """
-    module, root = datasets.load(config.kind), config.require_path() or out.with_suffix("")
+    root = config.require_path() or out.with_suffix("")
     if config.source == "phantom":
         importlib.import_module(f"m3hl.data.phantom.{config.kind}").make(config.phantom, root)
     elif config.download and config.source != "folder":
@@ -35,7 +36,7 @@ def obtain(config: DatasetConfig, name: str, out: Path) -> Inventory:
     cases = list_cases(config, root)
     paths = [path for case in cases for path in case.all_paths()]
     require(paths, config, root)
-    description = module.describe(config)
+    description = describe(config)
     folder = root.parent if config.source == "folder" else root
     return Inventory(
         dataset=name,

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import get_args
 
-from m3hl.data.datasets.description import Split
+from m3hl.data.datasets.files import Split
 from m3hl.data.table import read_table
 from m3hl.errors import UserError
 

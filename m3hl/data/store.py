@@ -29,7 +29,7 @@ import h5py
 import numpy as np
 
 from m3hl.data.case import Geometry
-from m3hl.data.datasets.description import Split
+from m3hl.data.datasets.files import Split
 from m3hl.errors import UserError
 
 SCHEMA, VERSION = "m3hl-store", 1

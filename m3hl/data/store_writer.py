@@ -8,8 +8,8 @@ from pathlib import Path
 import h5py
 import numpy as np
 
+from m3hl.config.datasets.description import Description
 from m3hl.data.case import Case
-from m3hl.data.datasets.description import Description
 from m3hl.data.hdf5 import new_hdf5
 from m3hl.data.store import SCHEMA, VERSION, digest
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from m3hl.errors import UserError
-from m3hl.files import read_text
+from m3hl.files.reading import read_text
 
 
 def read_table(path: Path, what: str, columns: tuple[str, ...]) -> list[dict[str, str]]:

@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 
 from m3hl.doctor.finding import Finding
-from m3hl.provenance import processor
+from m3hl.provenance.origin import processor
 
 LEAST_MEMORY, LEAST_DISK = 4, 5
 """GiB that the demo wants."""

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from m3hl.doctor.finding import Finding
-from m3hl.provenance import installed
+from m3hl.provenance.origin import installed
 
 NEEDED = (
     "torch",

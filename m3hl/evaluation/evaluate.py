@@ -12,8 +12,8 @@ from torch import nn
 from m3hl.data.hdf5 import new_hdf5
 from m3hl.data.store import CaseInfo, Store
 from m3hl.errors import UserError
-from m3hl.evaluation.inference import Protocol
 from m3hl.evaluation.metrics import measure
+from m3hl.inference.protocol import Protocol
 from m3hl.progress import Progress
 
 

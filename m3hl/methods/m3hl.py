@@ -8,14 +8,14 @@ import torch
 from torch import Tensor, nn
 
 from m3hl import nets
+from m3hl.compute.team import Team
 from m3hl.config.run import RunSettings
 from m3hl.data.batches import Batch
 from m3hl.errors import UserError
 from m3hl.methods import method
-from m3hl.methods.losses import high_level_loss, low_level_loss, pooled, segmentation_loss
-from m3hl.methods.mix import draw_masks, mix
-from m3hl.methods.teacher import pseudo_label, update_teacher
-from m3hl.methods.team import Team
+from m3hl.methods.parts.losses import high_level_loss, low_level_loss, pooled, segmentation_loss
+from m3hl.methods.parts.mix import draw_masks, mix
+from m3hl.methods.parts.teacher import pseudo_label, update_teacher
 
 
 class Method(method.Method):

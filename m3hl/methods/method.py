@@ -4,9 +4,9 @@ from collections.abc import Callable
 
 from torch import Tensor, nn
 
+from m3hl.compute.team import Team
 from m3hl.data.batches import Batch
 from m3hl.errors import UserError
-from m3hl.methods.team import Team
 from m3hl.nets.output import Output
 
 

@@ -6,7 +6,7 @@ from m3hl import nets
 from m3hl.config.run import RunSettings
 from m3hl.data.batches import Batch
 from m3hl.methods import method
-from m3hl.methods.losses import segmentation_loss
+from m3hl.methods.parts.losses import segmentation_loss
 
 
 class Method(method.Method):

@@ -15,5 +15,5 @@ NETWORKS = {2: "UNet", 3: "VNet"}
 def build(dimensions: int, classes: int, channels: int) -> nn.Module:
     """Return a U-Net for 2D or a V-Net for 3D with `classes` output channels, background included."""
     name = NETWORKS[dimensions]
-    # Imported by name, so that an edit in the V-Net is none in a 2D run (m3hl.fingerprint).
+    # Imported by name, so that an edit in the V-Net is none in a 2D run (m3hl.provenance.fingerprint).
     return getattr(importlib.import_module(f"{__name__}.{name.lower()}"), name)(classes, channels)

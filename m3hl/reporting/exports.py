@@ -11,7 +11,8 @@ import resvg_py
 from matplotlib import get_data_path
 
 from m3hl.errors import UserError
-from m3hl.files import make_folder, read_json, write_bytes, write_text
+from m3hl.files.atomic import make_folder, write_bytes, write_text
+from m3hl.files.reading import read_json
 from m3hl.reporting.figures.svg import Drawing
 from m3hl.reporting.palette import palette
 from m3hl.reporting.text import NONE, TEST_MARK, TEST_SELECTED, number

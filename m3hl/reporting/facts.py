@@ -4,8 +4,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from m3hl.config.dataset import DatasetConfig
+from m3hl.config.datasets import describe
 from m3hl.config.experiment import MethodConfig
-from m3hl.config.run import describe, published_or
+from m3hl.config.run import published_or
 from m3hl.reporting.text import NONE, count, times
 
 LABELS = {"m3hl": "M³HL", "supervised": "Supervised"}

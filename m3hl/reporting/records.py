@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, PositiveInt, ValidationError
 
 from m3hl.config.experiment import first_problem
 from m3hl.errors import UserError
-from m3hl.files import read_json
+from m3hl.files.reading import read_json
 
 
 class Record(BaseModel):

@@ -8,8 +8,10 @@ from typing import Any
 import torch
 
 from m3hl.errors import UserError
-from m3hl.files import make_folder, read_json, sha256_json, write_json
-from m3hl.training.tensors import load_tensors, save_tensors
+from m3hl.files.atomic import make_folder, write_json
+from m3hl.files.digests import sha256_json
+from m3hl.files.reading import read_json
+from m3hl.files.tensors import load_tensors, save_tensors
 
 log = logging.getLogger(__name__)
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import Tensor
 
-from m3hl.files import write_text
+from m3hl.files.atomic import write_text
 
 
 class History:

@@ -9,17 +9,17 @@ from typing import Any
 import torch
 
 from m3hl import methods
+from m3hl.compute.execution import Execution
+from m3hl.compute.team import Team
 from m3hl.config.run import RunSettings
 from m3hl.data.batches import Batches
 from m3hl.data.store import Store
 from m3hl.errors import UserError
-from m3hl.files import sha256_file
+from m3hl.files.digests import sha256_file
 from m3hl.methods.method import Method
-from m3hl.methods.team import Team
 from m3hl.progress import Progress
 from m3hl.training.checkpoint import MISFITS, Checkpoints, misfit
 from m3hl.training.curves import Curves
-from m3hl.training.execution import Execution
 from m3hl.training.history import History
 from m3hl.training.interruption import SAVED, Interrupted, Interruption
 from m3hl.training.optimization import learning_rate, sgd, step

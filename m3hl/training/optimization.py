@@ -3,10 +3,10 @@
 import torch
 from torch import Tensor
 
+from m3hl.compute.execution import Execution
 from m3hl.config.methods.optimizer import OptimizerOptions
 from m3hl.data.batches import Batch
 from m3hl.methods.method import Method
-from m3hl.training.execution import Execution
 
 
 def step(

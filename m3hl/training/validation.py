@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from m3hl.config.run import RunSettings
 from m3hl.data.store import Store
 from m3hl.errors import UserError
-from m3hl.evaluation.inference import Protocol
+from m3hl.inference.protocol import Protocol
 
 SLICED_VOLUMES = 8
 """Volumes that are segmented together, slice by slice."""

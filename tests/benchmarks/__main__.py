@@ -9,10 +9,10 @@ from typing import Any
 import click
 import torch
 
+from m3hl.compute.device import choose_device, describe_device
 from m3hl.config.dataset import DatasetConfig
-from m3hl.files import write_json
-from m3hl.provenance import Stopwatch
-from m3hl.training.device import choose_device, describe_device
+from m3hl.files.atomic import write_json
+from m3hl.provenance.origin import Stopwatch
 from tests.benchmarks import measures, steps, volumes
 from tests.benchmarks.stores import FOLDER, LABELED, make_store, settings, study
 

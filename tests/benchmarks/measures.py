@@ -7,10 +7,11 @@ from typing import Any
 
 import torch
 
+from m3hl.compute.execution import Execution
 from m3hl.config.dataset import DatasetConfig
-from m3hl.config.run import RunSettings, describe
+from m3hl.config.datasets import describe
+from m3hl.config.run import RunSettings
 from m3hl.data.store import Store
-from m3hl.training.execution import Execution
 from m3hl.training.validation import Validation
 from tests.benchmarks import steps, volumes
 from tests.benchmarks.clock import seconds_each

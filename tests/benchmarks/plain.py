@@ -21,7 +21,7 @@ from m3hl import nets
 from m3hl.config.run import RunSettings
 from m3hl.data.batches import split_cases
 from m3hl.data.store import CaseInfo, Store
-from m3hl.methods.losses import pooled
+from m3hl.methods.parts.losses import pooled
 
 
 class PlainTraining:

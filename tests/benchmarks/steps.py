@@ -9,12 +9,12 @@ import torch
 from torch import Tensor
 
 from m3hl import methods
+from m3hl.compute.execution import Execution
 from m3hl.config.run import RunSettings
 from m3hl.data.batches import Batches
 from m3hl.data.placement import Budget
 from m3hl.data.store import Store
 from m3hl.methods import m3hl
-from m3hl.training.execution import Execution
 from m3hl.training.loop import MEMORY_FORMAT
 from m3hl.training.optimization import sgd, step
 from tests.benchmarks.clock import Parts, seconds_each

@@ -10,8 +10,8 @@ import pytest
 import torch
 from torch import nn
 
+from m3hl.compute.execution import Execution
 from m3hl.data.store import Store
-from m3hl.training.execution import Execution
 from m3hl.training.optimization import step
 from tests.benchmarks.plain import PlainTraining
 from tests.benchmarks.steps import Training

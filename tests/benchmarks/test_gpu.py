@@ -16,9 +16,9 @@ import yaml
 
 from m3hl.config.experiment import load_config
 from m3hl.errors import UserError
-from m3hl.files import sha256_file
+from m3hl.files.digests import sha256_file
+from m3hl.inference.weights import Weights
 from m3hl.reporting.study import load_study
-from m3hl.training.weights import Weights
 from tests.benchmarks.gpu.jobs import choose, read_list
 from tests.benchmarks.gpu.pieces import bundles, join
 from tests.benchmarks.gpu.prepare import NEEDED, pack_store

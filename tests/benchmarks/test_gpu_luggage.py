@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from m3hl.errors import UserError
-from m3hl.files import sha256_file
+from m3hl.files.digests import sha256_file
 from tests.benchmarks.gpu.luggage import Luggage
 from tests.benchmarks.gpu.packing import pack, packed, unpack, unpacked
 from tests.benchmarks.gpu.pieces import bundles, cut, join

@@ -16,7 +16,7 @@ from click.testing import CliRunner
 from m3hl.cli import cli, main
 from m3hl.data.store import Store
 from m3hl.errors import UserError
-from m3hl.training.weights import Weights
+from m3hl.inference.weights import Weights
 
 HEARTS = {
     "kind": "acdc",

@@ -15,9 +15,9 @@ import pytest
 import SimpleITK as sitk
 import torch
 
-from m3hl.files import sha256_file, sha256_json
+from m3hl.files.digests import sha256_file, sha256_json
+from m3hl.files.tensors import load_tensors, save_tensors
 from m3hl.training.checkpoint import FORMAT, VERSION
-from m3hl.training.tensors import load_tensors, save_tensors
 
 HUGE = 10**12
 TRAINING, OPTIONS = "datasets.d.training", "methods.m3hl.options"

@@ -10,7 +10,7 @@ import pytest
 
 from m3hl.config.experiment import load_config
 from m3hl.data import public, sources
-from m3hl.files import sha256_file
+from m3hl.files.digests import sha256_file
 
 
 def config(**dataset):

@@ -12,7 +12,7 @@ import SimpleITK as sitk
 
 from m3hl.data.store import Store
 from m3hl.evaluation.metrics import measure
-from m3hl.files import sha256_file
+from m3hl.files.digests import sha256_file
 
 COLUMNS = "case group class dice jaccard hd95 asd hd95_mm asd_mm missed spurious absent".split()  # noqa: SIM905
 

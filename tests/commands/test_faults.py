@@ -15,8 +15,8 @@ import pytest
 
 from m3hl.cli import main
 from m3hl.errors import UserError
-from m3hl.files import sha256_file
-from m3hl.lock import alone
+from m3hl.files.digests import sha256_file
+from m3hl.files.lock import alone
 
 STAGES = ("download", "preprocess", "train", "evaluate", "report", "predict")
 MEMORY = 2**29

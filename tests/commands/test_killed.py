@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from m3hl.cli import main
-from m3hl.files import sha256_file
+from m3hl.files.digests import sha256_file
 
 KILLS = 10
 TRAINING = {

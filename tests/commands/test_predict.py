@@ -9,8 +9,8 @@ import SimpleITK as sitk
 import torch
 
 from m3hl.data.store import Store
-from m3hl.evaluation.inference import Protocol
-from m3hl.training.weights import Weights
+from m3hl.inference.protocol import Protocol
+from m3hl.inference.weights import Weights
 
 
 def read(path):

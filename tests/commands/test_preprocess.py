@@ -13,7 +13,7 @@ import pytest
 import SimpleITK as sitk
 
 from m3hl.data.store import Store
-from m3hl.files import sha256_file
+from m3hl.files.digests import sha256_file
 
 SHAPE = (4, 6, 5)
 HEADER = ["case", "image", "label", "split", "group"]

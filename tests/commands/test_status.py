@@ -17,11 +17,11 @@ from m3hl.config.experiment import parse_config
 from m3hl.errors import ERROR, MISTAKE
 from m3hl.evaluation.metrics import COLUMNS
 from m3hl.evaluation.summary import RUN, run_means
-from m3hl.files import write_json, write_text
-from m3hl.plan import STUDY, write_plan
+from m3hl.files.atomic import write_json, write_text
+from m3hl.orchestration.plan import STUDY, write_plan
+from m3hl.orchestration.status import SILENT, UNHELD, mean_dice
 from m3hl.progress import Progress
-from m3hl.provenance import origin
-from m3hl.status import SILENT, UNHELD, mean_dice
+from m3hl.provenance.origin import origin
 from m3hl.training.interruption import SAVED
 
 PLAN = {

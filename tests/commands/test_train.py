@@ -12,8 +12,8 @@ import pytest
 import torch
 
 from m3hl import __version__
-from m3hl.files import sha256_file
-from m3hl.training.weights import Weights
+from m3hl.files.digests import sha256_file
+from m3hl.inference.weights import Weights
 
 
 def read_history(study):

@@ -146,7 +146,9 @@ def test_a_record_without_a_seal_is_named(verify, changing, text):
 
 
 def test_source_that_changed_since_is_only_mentioned(verify, monkeypatch):
-    monkeypatch.setattr("m3hl.verify.current", lambda name: "0" if name == "evaluation/metrics.py" else None)
+    monkeypatch.setattr(
+        "m3hl.provenance.verify.current", lambda name: "0" if name == "evaluation/metrics.py" else None
+    )
     code, lines, _ = verify()
     assert code == 0
     notes = [line for line in lines if line.startswith("note: evaluate would run other source now: ")]

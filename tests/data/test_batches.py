@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import torch
 
+from m3hl.config.datasets.description import Description
 from m3hl.config.experiment import Run, parse_config
 from m3hl.data import batches as module
 from m3hl.data.batches import Batches, split_cases
 from m3hl.data.case import Case
-from m3hl.data.datasets.description import Description
 from m3hl.data.placement import Budget
 from m3hl.data.store import Store
 from m3hl.data.store_writer import write_store

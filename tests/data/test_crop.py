@@ -4,8 +4,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
+from m3hl.config.datasets.description import Roi
 from m3hl.data.crop import center_window, label_window, widened
-from m3hl.data.datasets.description import Roi
 
 
 @given(st.integers(1, 60), st.integers(0, 59), st.integers(0, 59), st.integers(0, 30), st.integers(1, 80))

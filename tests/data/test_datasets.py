@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from m3hl.config.dataset import DatasetConfig
+from m3hl.config.datasets import describe
 from m3hl.data import datasets
 from m3hl.data.datasets import acdc, custom, la
 from m3hl.errors import UserError
@@ -84,7 +85,7 @@ def test_an_info_file_without_frames_is_refused(tmp_path, text):
 
 def test_cautions_follow_the_configuration():
     def cautions(**keys):
-        return " ".join(la.describe(DatasetConfig(kind="la", path="x", **keys)).cautions)
+        return " ".join(describe(DatasetConfig(kind="la", path="x", **keys)).cautions)
 
     assert "around the ground truth" in cautions(source="public")
     assert "without a look at the label" in cautions(source="raw", crop_around="center")

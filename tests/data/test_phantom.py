@@ -12,7 +12,7 @@ from m3hl.data.phantom import acdc, la
 from m3hl.data.phantom.patients import patients
 from m3hl.data.phantom.shapes import ellipsoid, tube
 from m3hl.errors import UserError
-from m3hl.files import sha256_file
+from m3hl.files.digests import sha256_file
 
 MAKERS = [
     (acdc, {"size": (32, 32)}),

@@ -5,6 +5,7 @@ import pytest
 import SimpleITK as sitk
 
 from m3hl.config.dataset import DatasetConfig
+from m3hl.config.datasets import describe
 from m3hl.data import published
 from m3hl.data.case import Case
 from m3hl.data.datasets import acdc
@@ -47,7 +48,7 @@ def as_integers(image):
 def write_raw_tree(public_tree, folder):
     """Write the volumes of a public tree as ACDC's raw files; the first patient's frames are 4 and 11."""
     (folder / "splits.csv").write_text(SPLIT)
-    description = acdc.describe(DatasetConfig(kind="acdc", source="raw", path=folder))
+    description = describe(DatasetConfig(kind="acdc", source="raw", path=folder))
     for case in acdc.public_cases(public_tree):
         volume = read_public(case, description)
         patient = folder / case.group

@@ -7,14 +7,14 @@ import numpy as np
 import pytest
 
 from m3hl.config.dataset import DatasetConfig
+from m3hl.config.datasets import describe
 from m3hl.data.case import Case, Geometry
-from m3hl.data.datasets import acdc
 from m3hl.data.store import VERSION, Store
 from m3hl.data.store_writer import chunk_shape, write_store
 from m3hl.errors import UserError
-from m3hl.files import sha256_file
+from m3hl.files.digests import sha256_file
 
-DESCRIPTION = acdc.describe(DatasetConfig(kind="acdc", source="raw", path="x"))
+DESCRIPTION = describe(DatasetConfig(kind="acdc", source="raw", path="x"))
 GEOMETRY = Geometry(
     (8.0, 1.5, 1.25), (-3.0, 2.5, 0.0), (0.0, -1, 0, 1, 0, 0, 0, 0, 1), (2, 1, 0), (0, 3, 4), (3, 40, 30)
 )

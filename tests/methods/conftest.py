@@ -1,14 +1,7 @@
-"""What the tests of the methods share."""
+"""Every test of a method begins with the same random numbers."""
 
-import numpy as np
 import pytest
 import torch
-
-
-@pytest.fixture
-def rng():
-    """Return a generator with a fixed seed."""
-    return np.random.default_rng(7)
 
 
 @pytest.fixture(autouse=True)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from skimage.measure import label
 
 from m3hl import methods
-from m3hl.methods.losses import high_level_loss, low_level_loss, segmentation_loss
+from m3hl.methods.parts.losses import high_level_loss, low_level_loss, segmentation_loss
 
 
 class Row(NamedTuple):

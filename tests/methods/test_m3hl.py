@@ -7,8 +7,8 @@ import torch
 from torch import nn
 
 from m3hl import methods, nets
-from m3hl.methods.losses import segmentation_loss
-from m3hl.training.execution import Execution
+from m3hl.compute.execution import Execution
+from m3hl.methods.parts.losses import segmentation_loss
 from m3hl.training.optimization import sgd, step
 
 CPU = Execution(torch.device("cpu"))

@@ -5,10 +5,10 @@ import pytest
 import torch
 
 from m3hl import methods
+from m3hl.compute.execution import Execution
 from m3hl.data.batches import Batch
-from m3hl.methods import losses as loss_functions
 from m3hl.methods import m3hl
-from m3hl.training.execution import Execution
+from m3hl.methods.parts import losses as loss_functions
 from m3hl.training.optimization import sgd, step
 
 CPU = Execution(torch.device("cpu"))

@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from m3hl import methods
-from m3hl.methods.losses import segmentation_loss
-from m3hl.training.execution import Execution
+from m3hl.compute.execution import Execution
+from m3hl.methods.parts.losses import segmentation_loss
 from m3hl.training.optimization import sgd, step
 
 CPU = Execution(torch.device("cpu"))

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from m3hl import nets
-from m3hl.methods.losses import pooled
+from m3hl.methods.parts.losses import pooled
 
 ANY_SIZES = [(2, (16, 16)), (2, (48, 80)), (3, (16, 16, 16)), (3, (16, 48, 32))]
 

@@ -10,8 +10,8 @@ import pandas as pd
 import pytest
 from scipy import ndimage
 
+from m3hl.config.datasets import describe
 from m3hl.config.experiment import parse_config
-from m3hl.config.run import describe
 from m3hl.data.case import Case, Geometry
 from m3hl.data.store import Store
 from m3hl.data.store_writer import write_store

@@ -3,9 +3,9 @@
 import pytest
 import torch
 
+from m3hl.compute.execution import Execution
 from m3hl.data.store import Store
 from m3hl.training import loop
-from m3hl.training.execution import Execution
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device")
 
@@ -25,9 +25,9 @@ def put_back():
 
 
 @pytest.mark.parametrize(("dimensions", "options"), [(2, {}), (3, {"high_features": "pooled_bottleneck"})])
-def test_the_same_bits_on_cuda(make_settings, make_store, bits, monkeypatch, tmp_path, dimensions, options):
+def test_the_same_bits_on_cuda(run_settings, make_store, bits, monkeypatch, tmp_path, dimensions, options):
     crop = {2: (64, 64), 3: (48, 48, 48)}[dimensions]
-    settings = make_settings(
+    settings = run_settings(
         dimensions, method="m3hl", options=options, crop=crop, channels=16, iterations=20, deterministic=True
     )
 

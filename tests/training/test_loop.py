@@ -7,13 +7,13 @@ import pytest
 import torch
 
 import m3hl.training
+from m3hl.compute import execution
 from m3hl.config import methods
 from m3hl.config.methods.optimizer import OptimizerOptions
 from m3hl.errors import UserError
-from m3hl.fingerprint import closure
-from m3hl.training import execution
+from m3hl.files.tensors import load_tensors
+from m3hl.provenance.fingerprint import closure
 from m3hl.training.optimization import learning_rate
-from m3hl.training.tensors import load_tensors
 from m3hl.training.validation import Validation
 
 VALIDATION = ["val_student_dice", "val_teacher_dice"]
@@ -21,9 +21,9 @@ PSEUDO = ["pseudo_student_dice", "pseudo_teacher_dice"]
 PLAIN_SGD = {"learning_rate": 1.0, "momentum": 0.0, "weight_decay": 0.0}
 
 
-def test_the_history_has_five_rows_per_validation_and_one_at_the_end(launch, make_settings, obedient, tmp_path):
+def test_the_history_has_five_rows_per_validation_and_one_at_the_end(launch, run_settings, obedient, tmp_path):
     obedient(lambda i: {"loss": i, "part": 10 * i})
-    settings = make_settings(options=PLAIN_SGD, iterations=23, validate_every=10)
+    settings = run_settings(options=PLAIN_SGD, iterations=23, validate_every=10)
     rows = launch(settings, tmp_path).history.rows
     assert [row["iteration"] for row in rows] == [2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 23]
     assert [row["iteration"] for row in rows if "val_student_dice" in row] == [10, 20, 23]
@@ -39,8 +39,8 @@ def test_the_history_has_five_rows_per_validation_and_one_at_the_end(launch, mak
         ("m3hl", ["loss", "mix", "low", "high", *VALIDATION, *PSEUDO]),
     ],
 )
-def test_columns_are_the_losses_and_the_dice_of_each_network(launch, make_settings, tmp_path, method, columns):
-    training = launch(make_settings(method=method, iterations=2), tmp_path)
+def test_columns_are_the_losses_and_the_dice_of_each_network(launch, run_settings, tmp_path, method, columns):
+    training = launch(run_settings(method=method, iterations=2), tmp_path)
     training.history.write(tmp_path / "history.csv")
     header, *rows = (tmp_path / "history.csv").read_text().splitlines()
     assert header.split(",") == ["iteration", "learning_rate", *columns]
@@ -48,22 +48,22 @@ def test_columns_are_the_losses_and_the_dice_of_each_network(launch, make_settin
     assert 0 <= training.history.rows[-1]["val_student_dice"] <= 100
 
 
-def test_every_iteration_has_the_batch_of_its_number(launch, make_settings, obedient, tmp_path):
+def test_every_iteration_has_the_batch_of_its_number(launch, run_settings, obedient, tmp_path):
     method = obedient()
-    settings = make_settings(iterations=4)
+    settings = run_settings(iterations=4)
     launch(settings, tmp_path)
     first = obedient()
-    launch(make_settings(iterations=1), tmp_path / "short")
+    launch(run_settings(iterations=1), tmp_path / "short")
     assert len(method.batches) == 4
     assert torch.equal(method.batches[0].labeled_images, first.batches[0].labeled_images)
     assert len({batch.labeled_images.numpy().tobytes() for batch in method.batches}) == 4
     assert {(len(b.labeled_images), len(b.unlabeled_images)) for b in method.batches} == {(2, 2)}
 
 
-def test_the_step_size_follows_the_schedule(launch, make_settings, obedient, tmp_path):
+def test_the_step_size_follows_the_schedule(launch, run_settings, obedient, tmp_path):
     method = obedient()
     options = PLAIN_SGD | {"learning_rate_decay_every": 2, "learning_rate_decay": 0.5}
-    training = launch(make_settings(options=options, iterations=5), tmp_path)
+    training = launch(run_settings(options=options, iterations=5), tmp_path)
     # The gradient is 1, so the offset goes down by the step size; after_step sees it.
     assert method.offsets == [-1, -2, -2.5, -3, -3.25]
     assert [row["learning_rate"] for row in training.history.rows] == [1, 1, 0.5, 0.5, 0.25]
@@ -84,9 +84,9 @@ def test_learning_rate(options, expected):
     assert actual == pytest.approx(expected)
 
 
-def test_sgd_has_the_momentum_and_weight_decay_of_the_options(launch, make_settings, obedient, tmp_path):
+def test_sgd_has_the_momentum_and_weight_decay_of_the_options(launch, run_settings, obedient, tmp_path):
     method = obedient()
-    launch(make_settings(options={"learning_rate": 0.5, "momentum": 0.5, "weight_decay": 0.1}), tmp_path)
+    launch(run_settings(options={"learning_rate": 0.5, "momentum": 0.5, "weight_decay": 0.1}), tmp_path)
     offset, velocity, expected = 0.0, 0.0, []
     for _ in range(6):
         velocity = 0.5 * velocity + 1 + 0.1 * offset
@@ -95,9 +95,9 @@ def test_sgd_has_the_momentum_and_weight_decay_of_the_options(launch, make_setti
     assert method.offsets == pytest.approx(expected)
 
 
-def test_facts_say_who_is_labeled_and_how_large_the_network_is(launch, make_settings, obedient, tmp_path):
+def test_facts_say_who_is_labeled_and_how_large_the_network_is(launch, run_settings, obedient, tmp_path):
     obedient()
-    facts = launch(make_settings(labeled=1, iterations=1), tmp_path).facts
+    facts = launch(run_settings(labeled=1, iterations=1), tmp_path).facts
     assert facts["labeled_groups"] == ["train0"]
     assert facts["counts"] == {
         "labeled_cases": 1,
@@ -112,7 +112,7 @@ def test_facts_say_who_is_labeled_and_how_large_the_network_is(launch, make_sett
     ("selection", "iteration", "dice"), [("val", 4, 30.0), ("test", 4, 30.0), ("last", 8, 20.0)]
 )
 def test_the_best_or_the_last_weights_are_kept(
-    launch, make_settings, obedient, monkeypatch, tmp_path, selection, iteration, dice
+    launch, run_settings, obedient, monkeypatch, tmp_path, selection, iteration, dice
 ):
     method = obedient()
     scores = iter([10.0, 30.0, 30.0, 20.0])
@@ -121,7 +121,7 @@ def test_the_best_or_the_last_weights_are_kept(
         "load",
         lambda *_: lambda networks, _: {f"val_{name}_dice": next(scores) for name in networks},
     )
-    settings = make_settings(options=PLAIN_SGD, iterations=8, selection=selection)
+    settings = run_settings(options=PLAIN_SGD, iterations=8, selection=selection)
     kept = launch(settings, tmp_path).selection
     assert kept.summary() == {"rule": selection, "iteration": iteration, "dice": dice}
     assert kept.weights["offset"].item() == -iteration
@@ -129,36 +129,36 @@ def test_the_best_or_the_last_weights_are_kept(
 
 
 @pytest.mark.parametrize(("splits", "selection"), [({"val": 0}, "val"), ({"test": 0}, "test")])
-def test_selection_on_an_empty_split_is_refused(launch, make_settings, make_store, tmp_path, splits, selection):
+def test_selection_on_an_empty_split_is_refused(launch, run_settings, make_store, tmp_path, splits, selection):
     with pytest.raises(UserError, match=f"selection: {selection} needs a {selection} split, and it is empty; set"):
-        launch(make_settings(selection=selection), tmp_path, store=make_store(**splits))
+        launch(run_settings(selection=selection), tmp_path, store=make_store(**splits))
 
 
-def test_without_a_validation_split_the_last_weights_are_kept(launch, make_settings, make_store, tmp_path):
-    training = launch(make_settings(selection="last"), tmp_path, store=make_store(val=0))
+def test_without_a_validation_split_the_last_weights_are_kept(launch, run_settings, make_store, tmp_path):
+    training = launch(run_settings(selection="last"), tmp_path, store=make_store(val=0))
     assert training.selection.summary() == {"rule": "last", "iteration": 6, "dice": None}
     assert not any(name.startswith("val") for row in training.history.rows for name in row)
 
 
 @pytest.mark.parametrize("value", ["nan", "inf"])
 def test_a_loss_that_is_not_finite_ends_the_run_and_keeps_its_checkpoint(
-    launch, make_settings, obedient, tmp_path, value
+    launch, run_settings, obedient, tmp_path, value
 ):
     obedient(lambda i: {"loss": float(value) if i == 3 else 1.0})
     with pytest.raises(UserError, match=f"the loss is {value} at iteration 3; lower the learning rate") as error:
-        launch(make_settings(), tmp_path)
+        launch(run_settings(), tmp_path)
     (last,) = tmp_path.glob("*/last.pt")
     assert str(last) in str(error.value)
     assert torch.load(last, weights_only=True)["iteration"] == 2
 
 
-def test_without_a_checkpoint_none_is_named(launch, make_settings, obedient, tmp_path):
+def test_without_a_checkpoint_none_is_named(launch, run_settings, obedient, tmp_path):
     obedient(lambda i: {"loss": float("nan")})
     with pytest.raises(UserError, match=r"the loss is nan at iteration 1; .* or check the images$"):
-        launch(make_settings(), tmp_path)
+        launch(run_settings(), tmp_path)
 
 
-def test_weights_that_are_not_finite_are_never_a_checkpoint(launch, make_settings, obedient, tmp_path):
+def test_weights_that_are_not_finite_are_never_a_checkpoint(launch, run_settings, obedient, tmp_path):
     method = obedient()
 
     def spoil():
@@ -167,55 +167,55 @@ def test_weights_that_are_not_finite_are_never_a_checkpoint(launch, make_setting
 
     method.after_step = spoil
     with pytest.raises(UserError, match=r"weights are not finite at iteration 4; .*last\.pt holds the last good"):
-        launch(make_settings(), tmp_path)
+        launch(run_settings(), tmp_path)
     (last,) = tmp_path.glob("*/last.pt")
     assert load_tensors(last, "checkpoint")["iteration"] == 2
 
 
 @pytest.mark.parametrize("deterministic", [True, False])
 def test_deterministic_algorithms_are_used_where_the_configuration_says_so(
-    launch, make_settings, obedient, monkeypatch, tmp_path, deterministic
+    launch, run_settings, obedient, monkeypatch, tmp_path, deterministic
 ):
     obedient()
     devices = []
     monkeypatch.setattr(execution, "use_deterministic_algorithms", devices.append)
-    launch(make_settings(deterministic=deterministic), tmp_path)
+    launch(run_settings(deterministic=deterministic), tmp_path)
     assert devices == [torch.device("cpu")] * deterministic
 
 
 @pytest.mark.parametrize(("dimensions", "method"), [(2, "m3hl"), (2, "supervised"), (3, "m3hl")])
-def test_the_same_seed_gives_the_same_bits(launch, make_settings, bits, tmp_path, dimensions, method):
-    settings = make_settings(dimensions, method=method, iterations=4)
+def test_the_same_seed_gives_the_same_bits(launch, run_settings, bits, tmp_path, dimensions, method):
+    settings = run_settings(dimensions, method=method, iterations=4)
     first = bits(launch(settings, tmp_path / "1"))
     assert bits(launch(settings, tmp_path / "2")) == first
     other = bits(launch(settings.model_copy(update={"seed": 6}), tmp_path / "3"))
     assert other["method"] != first["method"]
 
 
-def test_validation_leaves_the_training_as_it_was(launch, make_settings, bits, tmp_path):
+def test_validation_leaves_the_training_as_it_was(launch, run_settings, bits, tmp_path):
     ends = [
-        bits(launch(make_settings(method="m3hl", validate_every=every), tmp_path / str(every))) for every in (1, 6)
+        bits(launch(run_settings(method="m3hl", validate_every=every), tmp_path / str(every))) for every in (1, 6)
     ]
     assert ends[0]["method"] == ends[1]["method"]
 
 
-def test_a_store_that_does_not_fit_is_refused(launch, make_settings, make_store, tmp_path):
+def test_a_store_that_does_not_fit_is_refused(launch, run_settings, make_store, tmp_path):
     with pytest.raises(UserError, match="has 3D images of blob, the run wants 2D and blob"):
-        launch(make_settings(2), tmp_path, store=make_store(3))
+        launch(run_settings(2), tmp_path, store=make_store(3))
 
 
-def test_progress_shows_loss_and_dice(launch, make_settings, obedient, caplog, tmp_path):
+def test_progress_shows_loss_and_dice(launch, run_settings, obedient, caplog, tmp_path):
     obedient(lambda i: {"loss": i})
     with caplog.at_level("INFO"):
-        launch(make_settings(options=PLAIN_SGD), tmp_path)
+        launch(run_settings(options=PLAIN_SGD), tmp_path)
     assert re.search(r"test  █{20} 100% 6/6  loss 6\.000  Dice \d+\.\d  took 0:0\d", caplog.messages[-1])
 
 
-def test_curves_go_to_tensorboard(launch, make_settings, obedient, tmp_path):
+def test_curves_go_to_tensorboard(launch, run_settings, obedient, tmp_path):
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
     obedient(lambda i: {"loss": i})
-    launch(make_settings(), tmp_path)
+    launch(run_settings(), tmp_path)
     events = EventAccumulator(str(next(tmp_path.glob("*/tensorboard")))).Reload()
     assert [(e.step, e.value) for e in events.Scalars("loss")] == [(i, i) for i in range(1, 7)]
     assert [e.step for e in events.Scalars("val_student_dice")] == [2, 4, 6]
@@ -224,7 +224,7 @@ def test_curves_go_to_tensorboard(launch, make_settings, obedient, tmp_path):
 def test_the_loop_knows_no_method_by_name():
     sources = "\n".join(path.read_text() for path in Path(m3hl.training.__file__).parent.glob("*.py"))
     known = {"m3hl.training.loop", "m3hl.methods.method"}
-    reached = closure(["m3hl.training.loop", "m3hl.training.weights"])
+    reached = closure(["m3hl.training.loop", "m3hl.inference.weights"])
     assert known <= reached
     for name in methods.names():
         assert not re.search(rf"""["']{name}["']|methods(\.| import ){name}\b""", sources), name

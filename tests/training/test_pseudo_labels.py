@@ -9,7 +9,7 @@ import torch
 
 from m3hl import methods, nets
 from m3hl.data.store import Store
-from m3hl.methods.teacher import pseudo_label
+from m3hl.methods.parts.teacher import pseudo_label
 from m3hl.training import loop
 from m3hl.training.pseudo_labels import PseudoLabelCheck
 
@@ -23,12 +23,12 @@ def dimensions(request):
 
 
 @pytest.fixture
-def load(make_store, make_settings, dimensions):
+def load(make_store, run_settings, dimensions):
     """Return a function that loads the check of a run with so many labeled cases."""
 
     def make(batch=4, labeled=2, store=None):
         with Store(store or make_store(dimensions)) as data:
-            return PseudoLabelCheck.load(data, make_settings(dimensions, labeled=labeled), batch, CPU)
+            return PseudoLabelCheck.load(data, run_settings(dimensions, labeled=labeled), batch, CPU)
 
     return make
 
@@ -86,9 +86,9 @@ def test_there_is_nothing_to_check_for_a_method_without_unlabeled_images(load):
     assert load(batch=0) is None
 
 
-def test_the_score_is_the_dice_of_the_labels_that_training_makes(load, make_settings, dimensions):
+def test_the_score_is_the_dice_of_the_labels_that_training_makes(load, run_settings, dimensions):
     torch.manual_seed(3)
-    settings = make_settings(dimensions, method="m3hl", labeled_batch=4, unlabeled_batch=4)
+    settings = run_settings(dimensions, method="m3hl", labeled_batch=4, unlabeled_batch=4)
     check, method = load(), methods.build(settings).train()
     before = [value.clone() for value in method.state_dict().values()]
     random = torch.get_rng_state()
@@ -113,9 +113,9 @@ def test_another_method_takes_the_most_likely_class(obedient):
 
 
 def test_training_is_the_same_with_and_without_the_check(
-    launch, make_settings, bits, monkeypatch, tmp_path, dimensions
+    launch, run_settings, bits, monkeypatch, tmp_path, dimensions
 ):
-    settings = make_settings(dimensions, method="m3hl")
+    settings = run_settings(dimensions, method="m3hl")
     checked = launch(settings, tmp_path / "with")
     assert list(scores(checked)) == [2, 4, 6]
     monkeypatch.setattr(loop.PseudoLabelCheck, "load", lambda *_: None)
@@ -124,8 +124,8 @@ def test_training_is_the_same_with_and_without_the_check(
     assert without_scores(bits(checked)) == bits(unchecked)
 
 
-def test_the_truth_changes_nothing_but_the_score(launch, make_settings, make_store, bits, monkeypatch, tmp_path):
-    settings = make_settings(2, method="m3hl")
+def test_the_truth_changes_nothing_but_the_score(launch, run_settings, make_store, bits, monkeypatch, tmp_path):
+    settings = run_settings(2, method="m3hl")
     first = launch(settings, tmp_path / "1")
     load = PseudoLabelCheck.load
 
@@ -140,10 +140,10 @@ def test_the_truth_changes_nothing_but_the_score(launch, make_settings, make_sto
 
 
 def test_images_without_label_maps_are_trained_on_and_not_checked(
-    launch, make_settings, make_store, tmp_path, dimensions
+    launch, run_settings, make_store, tmp_path, dimensions
 ):
     store = strip_labels(make_store(dimensions), tmp_path / "own.h5", ["train2", "train3"])
-    training = launch(make_settings(dimensions, method="m3hl"), tmp_path, store=store)
+    training = launch(run_settings(dimensions, method="m3hl"), tmp_path, store=store)
     assert training.facts["counts"]["unlabeled_cases"] == 2
     assert scores(training) == {}
     assert "val_student_dice" in training.history.rows[-1]
@@ -155,8 +155,8 @@ def test_of_images_with_and_without_label_maps_those_with_are_checked(load, make
     assert check.truth.any()
 
 
-def test_supervised_training_has_no_pseudo_labels(launch, make_settings, tmp_path):
-    assert scores(launch(make_settings(2), tmp_path)) == {}
+def test_supervised_training_has_no_pseudo_labels(launch, run_settings, tmp_path):
+    assert scores(launch(run_settings(2), tmp_path)) == {}
 
 
 def test_perfect_pseudo_labels_have_a_dice_of_100(load, obedient, dimensions):

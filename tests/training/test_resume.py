@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from m3hl.errors import UserError
+from m3hl.files.tensors import load_tensors, save_tensors
 from m3hl.training import checkpoint, loop, validation
-from m3hl.training.tensors import load_tensors, save_tensors
 
 CASES = [(2, "m3hl"), (2, "supervised"), (3, "m3hl")]
 
@@ -19,13 +19,13 @@ class Stopped(Exception):
 
 
 @pytest.fixture(scope="module")
-def whole(launch, make_settings, tmp_path_factory, bits):
+def whole(launch, run_settings, tmp_path_factory, bits):
     """Return a function that gives the bits of a run that never stopped."""
     ends = {}
 
     def end(dimensions, method):
         if (dimensions, method) not in ends:
-            training = launch(make_settings(dimensions, method=method), tmp_path_factory.mktemp("whole"))
+            training = launch(run_settings(dimensions, method=method), tmp_path_factory.mktemp("whole"))
             ends[dimensions, method] = bits(training)
         return ends[dimensions, method]
 
@@ -68,9 +68,9 @@ def interrupt(launch, watch, tmp_path):
 @pytest.mark.parametrize(("dimensions", "method"), CASES)
 @pytest.mark.parametrize(("at", "saved"), [(1, 0), (2, 0), (3, 2), (4, 2), (6, 4)])
 def test_a_stopped_run_ends_with_the_same_bits(
-    launch, make_settings, bits, whole, interrupt, watch, dimensions, method, at, saved
+    launch, run_settings, bits, whole, interrupt, watch, dimensions, method, at, saved
 ):
-    expected, settings = whole(dimensions, method), make_settings(dimensions, method=method)
+    expected, settings = whole(dimensions, method), run_settings(dimensions, method=method)
     work = interrupt(settings, at)
     torch.manual_seed(99)
     steps, _ = watch(loop, "step")
@@ -78,8 +78,8 @@ def test_a_stopped_run_ends_with_the_same_bits(
     assert len(steps) == 6 - saved
 
 
-def test_a_run_may_be_stopped_again_and_again(launch, make_settings, bits, whole, interrupt):
-    settings = make_settings(method="m3hl")
+def test_a_run_may_be_stopped_again_and_again(launch, run_settings, bits, whole, interrupt):
+    settings = run_settings(method="m3hl")
     for _ in range(3):
         work = interrupt(settings, 2, loop.Progress, "update")
     assert bits(launch(settings, work)) == whole(2, "m3hl")
@@ -112,9 +112,9 @@ def signalled(launch, monkeypatch, tmp_path):
     ("number", "at", "iteration"), [(signal.SIGTERM, 1, 1), (signal.SIGUSR1, 3, 3), (signal.SIGINT, 5, 5)]
 )
 def test_a_signal_saves_the_run_after_the_step_that_it_meets(
-    launch, make_settings, bits, whole, signalled, watch, tmp_path, dimensions, method, number, at, iteration
+    launch, run_settings, bits, whole, signalled, watch, tmp_path, dimensions, method, number, at, iteration
 ):
-    settings, before = make_settings(dimensions, method=method), signal.getsignal(number)
+    settings, before = run_settings(dimensions, method=method), signal.getsignal(number)
     expected = whole(dimensions, method)
     message = signalled(settings, number, at, loop, "step")
     assert message == f"{number.name} at iteration {iteration}: saved; the same command goes on from there"
@@ -126,8 +126,8 @@ def test_a_signal_saves_the_run_after_the_step_that_it_meets(
     assert len(steps) == 6 - iteration
 
 
-def test_a_signal_between_two_rows_of_the_learning_curve(launch, make_settings, bits, signalled, tmp_path):
-    settings = make_settings(method="m3hl", iterations=24, validate_every=20)
+def test_a_signal_between_two_rows_of_the_learning_curve(launch, run_settings, bits, signalled, tmp_path):
+    settings = run_settings(method="m3hl", iterations=24, validate_every=20)
     expected = bits(launch(settings, tmp_path / "whole"))
     # Rows are written every four iterations.
     assert signalled(settings, signal.SIGTERM, 7, loop, "step").startswith("SIGTERM at iteration 7: saved")
@@ -138,10 +138,10 @@ def test_a_signal_between_two_rows_of_the_learning_curve(launch, make_settings, 
 
 @pytest.mark.parametrize("at", [1, 3, 9])
 def test_a_signal_while_validating_repeats_the_validation(
-    launch, make_settings, bits, whole, signalled, watch, tmp_path, at
+    launch, run_settings, bits, whole, signalled, watch, tmp_path, at
 ):
     # Of 2 networks and 2 cases each: calls 1 to 4 after iteration 2, 5 to 8 after 4, 9 to 12 after 6.
-    settings, expected = make_settings(method="m3hl"), whole(2, "m3hl")
+    settings, expected = run_settings(method="m3hl"), whole(2, "m3hl")
     iteration = {1: 2, 3: 2, 9: 6}[at]
     message = signalled(settings, signal.SIGTERM, at, validation, "mean_dice")
     assert message.startswith(f"SIGTERM at iteration {iteration}: saved")
@@ -150,7 +150,7 @@ def test_a_signal_while_validating_repeats_the_validation(
     assert len(steps) == 6 - iteration
 
 
-def test_a_signal_in_the_last_case_comes_too_late(launch, make_settings, bits, whole, monkeypatch, tmp_path):
+def test_a_signal_in_the_last_case_comes_too_late(launch, run_settings, bits, whole, monkeypatch, tmp_path):
     expected, calls, original = whole(2, "m3hl"), [], validation.mean_dice
 
     def watched(*arguments):
@@ -160,29 +160,29 @@ def test_a_signal_in_the_last_case_comes_too_late(launch, make_settings, bits, w
         return original(*arguments)
 
     monkeypatch.setattr(validation, "mean_dice", watched)
-    assert bits(launch(make_settings(method="m3hl"), tmp_path)) == expected
+    assert bits(launch(run_settings(method="m3hl"), tmp_path)) == expected
 
 
 @pytest.mark.parametrize(("at", "name"), [(1, "write_json"), (1, "save_tensors"), (2, "save_tensors")])
 def test_a_run_that_stops_while_it_writes_a_checkpoint(
-    launch, make_settings, bits, whole, interrupt, at, name, caplog
+    launch, run_settings, bits, whole, interrupt, at, name, caplog
 ):
-    settings = make_settings(method="m3hl")
+    settings = run_settings(method="m3hl")
     work = interrupt(settings, at, checkpoint, name)
     assert bits(launch(settings, work)) == whole(2, "m3hl")
     assert not [record for record in caplog.records if record.levelname == "WARNING"]
 
 
-def test_a_run_that_had_ended_is_not_trained_again(launch, make_settings, bits, watch, tmp_path):
-    settings = make_settings(method="m3hl")
+def test_a_run_that_had_ended_is_not_trained_again(launch, run_settings, bits, watch, tmp_path):
+    settings = run_settings(method="m3hl")
     expected = bits(launch(settings, tmp_path))
     steps, _ = watch(loop, "step")
     assert bits(launch(settings, tmp_path)) == expected
     assert not steps
 
 
-def test_the_time_of_both_attempts_counts(launch, make_settings, interrupt):
-    settings = make_settings()
+def test_the_time_of_both_attempts_counts(launch, run_settings, interrupt):
+    settings = run_settings()
     (last,) = interrupt(settings, 4).glob("*/last.pt")
     save_tensors(last, load_tensors(last, "checkpoint") | {"seconds": 1000.0})
     assert 1000 < launch(settings, last.parents[1]).seconds < 1100
@@ -212,9 +212,9 @@ def write_other_file(path):
     ],
 )
 def test_a_damaged_checkpoint_is_passed_over_with_a_warning(
-    launch, make_settings, bits, whole, interrupt, watch, caplog, spoil, problem
+    launch, run_settings, bits, whole, interrupt, watch, caplog, spoil, problem
 ):
-    expected, settings = whole(2, "m3hl"), make_settings(method="m3hl")
+    expected, settings = whole(2, "m3hl"), run_settings(method="m3hl")
     (last,) = interrupt(settings, 6).glob("*/last.pt")
     spoil(last)
     steps, _ = watch(loop, "step")
@@ -226,8 +226,8 @@ def test_a_damaged_checkpoint_is_passed_over_with_a_warning(
     assert "going on from an older one" in warning.message
 
 
-def test_without_any_whole_checkpoint_a_run_starts_anew(launch, make_settings, bits, whole, interrupt, caplog):
-    settings = make_settings(method="m3hl")
+def test_without_any_whole_checkpoint_a_run_starts_anew(launch, run_settings, bits, whole, interrupt, caplog):
+    settings = run_settings(method="m3hl")
     work = interrupt(settings, 6)
     for path in work.glob("*/*.pt"):
         truncate(path)
@@ -236,12 +236,12 @@ def test_without_any_whole_checkpoint_a_run_starts_anew(launch, make_settings, b
 
 
 def test_an_edited_run_starts_anew_says_why_and_leaves_the_old_one_alone(
-    launch, make_settings, bits, whole, interrupt, watch, caplog
+    launch, run_settings, bits, whole, interrupt, watch, caplog
 ):
-    expected, settings = whole(2, "m3hl"), make_settings(method="m3hl")
+    expected, settings = whole(2, "m3hl"), run_settings(method="m3hl")
     work = interrupt(settings, 6)
     (folder,) = work.iterdir()
-    edited = make_settings(method="m3hl", options={"mask_ratio": 0.25}, seed=6)
+    edited = run_settings(method="m3hl", options={"mask_ratio": 0.25}, seed=6)
     with caplog.at_level("INFO"):
         training = launch(edited, work, code="other")
     assert training.iteration == 6
@@ -253,24 +253,24 @@ def test_an_edited_run_starts_anew_says_why_and_leaves_the_old_one_alone(
     assert len(steps) == 2
 
 
-def test_a_neighbour_that_cannot_be_read_is_no_obstacle(launch, make_settings, interrupt, caplog):
-    work = interrupt(make_settings(), 6)
+def test_a_neighbour_that_cannot_be_read_is_no_obstacle(launch, run_settings, interrupt, caplog):
+    work = interrupt(run_settings(), 6)
     next(work.glob("*/identity.json")).write_text("{")
     with caplog.at_level("INFO"):
-        assert launch(make_settings(seed=6), work).iteration == 6
+        assert launch(run_settings(seed=6), work).iteration == 6
     assert "not taken up" in caplog.text
 
 
-def test_other_data_are_another_run(launch, make_settings, make_store, interrupt, caplog):
-    settings = make_settings()
+def test_other_data_are_another_run(launch, run_settings, make_store, interrupt, caplog):
+    settings = run_settings()
     work = interrupt(settings, 6)
     with caplog.at_level("INFO"):
         launch(settings, work, store=make_store(train=5))
     assert "is of a run with other store;" in caplog.text
 
 
-def test_a_checkpoint_that_was_put_in_place_of_anothers_is_refused(launch, make_settings, interrupt, tmp_path):
-    settings = make_settings()
+def test_a_checkpoint_that_was_put_in_place_of_anothers_is_refused(launch, run_settings, interrupt, tmp_path):
+    settings = run_settings()
     (last,) = interrupt(settings, 4).glob("*/last.pt")
     state = load_tensors(last, "checkpoint")
     state["identity"]["settings"]["seed"] = 6
@@ -279,7 +279,7 @@ def test_a_checkpoint_that_was_put_in_place_of_anothers_is_refused(launch, make_
         launch(settings, tmp_path)
 
 
-def test_finished_work_is_discarded(launch, make_settings, tmp_path):
-    training = launch(make_settings(), tmp_path)
+def test_finished_work_is_discarded(launch, run_settings, tmp_path):
+    training = launch(run_settings(), tmp_path)
     training.checkpoints.discard()
     assert [path.name for path in Path(training.checkpoints.folder).iterdir()] == ["tensorboard"]

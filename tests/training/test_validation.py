@@ -44,12 +44,12 @@ def dimensions(request):
 
 
 @pytest.fixture
-def validation(make_store, make_settings, dimensions):
+def validation(make_store, run_settings, dimensions):
     """Return a function that loads the validation of a run with the given selection."""
 
     def load(selection="val", **splits):
         with Store(make_store(dimensions, **splits)) as store:
-            return Validation.load(store, make_settings(dimensions, selection=selection), CPU)
+            return Validation.load(store, run_settings(dimensions, selection=selection), CPU)
 
     return load
 

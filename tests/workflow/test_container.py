@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from m3hl.files import sha256_file
-from m3hl.fingerprint import package_digest
-from m3hl.image import WORKING_COPY, container_settings, describe_image
-from m3hl.provenance import commit
+from m3hl.files.digests import sha256_file
+from m3hl.orchestration.image import WORKING_COPY, container_settings, describe_image
+from m3hl.provenance.fingerprint import package_digest
+from m3hl.provenance.origin import commit
 
 pytestmark = pytest.mark.slow
 RUN = "runs/{}/{}/labeled-1/seed-1"
@@ -154,13 +154,15 @@ def test_the_host_does_not_leak_in(inside, hostile):
 
 
 def test_a_mounted_working_copy_goes_before_the_package_in_the_image(inside, root):
-    show = "from m3hl.provenance import commit, container; print(commit()['commit'], container()['package'])"
+    show = (
+        "from m3hl.provenance.origin import commit, container; print(commit()['commit'], container()['package'])"
+    )
     told = inside("python", "-c", show, arguments=f"--bind {root}:{WORKING_COPY}")
     assert told.strip() == f"{commit()['commit']} working copy"
 
 
 def test_asking_for_a_gpu_does_no_harm_where_there_is_none(inside):
-    show = "from m3hl.training.device import choose_device; print(choose_device('auto', None))"
+    show = "from m3hl.compute.device import choose_device; print(choose_device('auto', None))"
     assert inside("python", "-c", show, options=["--nv"]).strip() == (
         "cuda" if torch.cuda.is_available() else "cpu"
     )
@@ -191,7 +193,7 @@ time.sleep(60)
 """
 JOB = """
 import subprocess, sys
-from m3hl.relay import pass_signals_on
+from m3hl.orchestration.relay import pass_signals_on
 pass_signals_on()
 command = ["apptainer", "--silent", "exec", "--no-home", "--pwd", "/tmp", sys.argv[1]]
 sys.exit(subprocess.call([*command, "bash", "-c", 'set -e; exec python -c "$0"', sys.argv[2]]))

@@ -14,7 +14,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from m3hl.files import sha256_file
+from m3hl.files.digests import sha256_file
 
 pytestmark = pytest.mark.slow
 CLUSTER = runpy.run_path(str(Path(__file__).with_name("cluster.py")))

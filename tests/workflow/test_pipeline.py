@@ -5,8 +5,8 @@ import json
 
 import pytest
 
-from m3hl.plan import read_plan
-from m3hl.status import look_at
+from m3hl.orchestration.plan import read_plan
+from m3hl.orchestration.status import look_at
 
 pytestmark = pytest.mark.slow
 RUNS = [

@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from m3hl.files import sha256_file
+from m3hl.files.digests import sha256_file
 
 pytestmark = pytest.mark.slow
 PROFILE = "workflow/profiles/slurm"

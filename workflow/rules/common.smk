@@ -28,17 +28,17 @@ os.environ.update(
     ),
 )
 
-from m3hl.adopt import Adoption
-from m3hl.config import stages
+from m3hl.orchestration.adopt import Adoption
+from m3hl.provenance import stages
 from m3hl.config.experiment import parse_config
-from m3hl.config.run import describe
+from m3hl.config.datasets import describe
 from m3hl.data.sources import data_folders, own_files
 from m3hl.errors import UserError
-from m3hl.files import parse_yaml, read_text
-from m3hl.image import container_settings, describe_image, environment
-from m3hl.plan import write_plan
-from m3hl.provenance import commit_name
-from m3hl.relay import pass_signals_on
+from m3hl.files.reading import parse_yaml, read_text
+from m3hl.orchestration.image import container_settings, describe_image, environment
+from m3hl.orchestration.plan import write_plan
+from m3hl.provenance.origin import commit_name
+from m3hl.orchestration.relay import pass_signals_on
 
 if workflow.is_main_process:
     # For jobs that get this source without its git (workflow/profiles/kubernetes).

@@ -1,7 +1,7 @@
 rule preprocess:
     input:
         files=f"{DATA}.json",
-        # Whose absence says that the list is outdated (m3hl/adopt.py).
+        # Whose absence says that the list is outdated (m3hl/orchestration/adopt.py).
         made=ancient(f"{DATA}.json.provenance"),
     output:
         store=f"{DATA}.h5",

@@ -4,12 +4,11 @@ import re
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
-from m3hl.config.dataset import DatasetConfig
-from m3hl.data.datasets.description import CaseFiles, Description, Download, Split, synthetic
+from m3hl.data.datasets.files import CaseFiles, Download, Split
 from m3hl.data.manifest import read_manifest
 from m3hl.data.split import own_split, read_split
 from m3hl.errors import UserError
-from m3hl.files import read_text
+from m3hl.files.reading import read_text
 
 RAW = Download(
     page="https://humanheart-project.creatis.insa-lyon.fr/database/",
@@ -28,33 +27,6 @@ ARCHIVE_FOLDER = "database/training"
 NEEDED = re.compile(r"patient\d+/(Info\.cfg|patient\d+_frame\d+(_gt)?\.nii\.gz)")
 FIRST_SLICES = {1: 32, 3: 68, 7: 136, 14: 256, 21: 396, 28: 512, 35: 664, 70: 1312}
 """How many training slices the first k labeled patients have; the literature names the slices."""
-
-
-def describe(config: DatasetConfig) -> Description:
-    """Return ACDC's constants and the training settings that the literature uses on it."""
-    description = Description(
-        dimensions=2,
-        classes=("right ventricle", "myocardium", "left ventricle"),
-        normalization="minmax",
-        crop=(256, 256),
-        labeled_batch=12,
-        unlabeled_batch=12,
-        iterations=30_000,
-        validate_every=200,
-        selection="val",
-        stride=None,
-        group="patient",
-        citation="O. Bernard et al.: Deep Learning Techniques for Automatic MRI Cardiac Multi-structures "
-        "Segmentation and Diagnosis: Is the Problem Solved? IEEE Transactions on Medical Imaging 37(11), "
-        "2514-2525, 2018",
-        license="CC BY-NC-SA 4.0",
-        cautions=(
-            "All three splits come from the challenge's training patients; its own test set is not used.",
-            "frame01 and frame02 are the two annotated frames in ascending order; "
-            "frame01 is not always end diastole.",
-        ),
-    )
-    return synthetic(description) if config.source == "phantom" else description
 
 
 def raw_cases(folder: Path) -> list[CaseFiles]:

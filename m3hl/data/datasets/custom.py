@@ -3,33 +3,12 @@
 import re
 from pathlib import Path
 
-from m3hl.config.dataset import DatasetConfig
-from m3hl.data.datasets.description import CaseFiles, Description, Split
+from m3hl.data.datasets.files import CaseFiles, Split
 from m3hl.data.split import add_to_split
 from m3hl.data.table import read_table
 from m3hl.errors import UserError
 
 SAFE_NAME = re.compile(r"\w[\w.+-]*")
-
-
-def describe(config: DatasetConfig) -> Description:
-    """Return ACDC's settings for 2D data and LA's for 3D data; `config.training` overrides them."""
-    flat = config.dimensions == 2
-    return Description(
-        dimensions=2 if flat else 3,
-        classes=config.classes or (),
-        normalization=config.normalization,
-        crop=(256, 256) if flat else (112, 112, 80),
-        labeled_batch=12 if flat else 4,
-        unlabeled_batch=12 if flat else 4,
-        iterations=30_000 if flat else 15_000,
-        validate_every=200,
-        selection="val",
-        stride=None if flat else (18, 18, 4),
-        group="patient",
-        citation="your own data",
-        license="your own data",
-    )
 
 
 def folder_cases(table: Path) -> list[CaseFiles]:

@@ -12,7 +12,7 @@ from m3hl.data.phantom.patients import patients, random_streams, write_split
 from m3hl.data.phantom.scanner import acquire, shading
 from m3hl.data.phantom.stack import draw_stack
 from m3hl.errors import UserError
-from m3hl.files import write_text
+from m3hl.files.atomic import write_text
 from m3hl.progress import Progress
 
 SIZE = (64, 64)

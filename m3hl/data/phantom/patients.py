@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 
 from m3hl.config.dataset import PhantomConfig
-from m3hl.data.datasets.description import Split
+from m3hl.data.datasets.files import Split
 from m3hl.data.split import OWN
 from m3hl.errors import UserError
-from m3hl.files import write_text
+from m3hl.files.atomic import write_text
 
 FIRST: dict[Split, int] = {"train": 1, "val": 501, "test": 701}
 """Every split counts from a number of its own, so more training patients leave the test patients as they are."""

@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 
 from m3hl.errors import UserError
-from m3hl.files import make_folder
+from m3hl.files.atomic import make_folder
 from tests.benchmarks.gpu.clock import Clock
 from tests.benchmarks.gpu.jobs import SPEED, Job, choose, read_list
 from tests.benchmarks.gpu.luggage import Luggage

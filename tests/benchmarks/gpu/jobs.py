@@ -8,9 +8,9 @@ from functools import cached_property
 from pathlib import Path
 
 from m3hl.config.experiment import Config, Run, load_config
-from m3hl.config.stages import excerpt
 from m3hl.errors import UserError
-from m3hl.files import read_json
+from m3hl.files.reading import read_json
+from m3hl.provenance.stages import excerpt
 
 SPEED = "speed"
 """The name in the list that stands for the measurement of speed."""

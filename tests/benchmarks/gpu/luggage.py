@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from m3hl.files import make_folder
-from m3hl.records import RUN
+from m3hl.files.atomic import make_folder
+from m3hl.provenance.records import RUN
 from tests.benchmarks.gpu.jobs import Job
 from tests.benchmarks.gpu.packing import unpack
 from tests.benchmarks.gpu.pieces import bundles, cut, join, require_whole
@@ -96,7 +96,7 @@ def state(job: Job) -> list[Path]:
 def save_halved(weights: Path, out: Path) -> None:
     """Write best.pt again with its kernels in half precision; it is read like best.pt itself."""
     # Here: torch takes seconds to load.
-    from m3hl.training.tensors import load_tensors, save_tensors
+    from m3hl.files.tensors import load_tensors, save_tensors
 
     value = load_tensors(weights, "weights file")
     # Biases, and the scales and statistics of batch norm, which can be large, are a thousandth of it.

@@ -16,12 +16,13 @@ from zipfile import ZIP_BZIP2, ZipFile
 import numpy as np
 
 from m3hl.config.dataset import DatasetConfig
-from m3hl.config.run import describe
+from m3hl.config.datasets import describe
 from m3hl.data.case import Case, Geometry
 from m3hl.data.store import Store, digest
 from m3hl.data.store_writer import write_store
 from m3hl.errors import UserError
-from m3hl.files import atomic, sha256_file
+from m3hl.files.atomic import atomic
+from m3hl.files.digests import sha256_file
 
 FACTS = "facts.json"
 

@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from m3hl.errors import UserError
-from m3hl.files import atomic, make_folder, sha256_file, write_bytes
+from m3hl.files.atomic import atomic, make_folder, write_bytes
+from m3hl.files.digests import sha256_file
 
 PIECE = re.compile(r"(?P<name>.+)\.(?P<digest>[0-9a-f]{12})\.(?P<number>\d+)-of-(?P<count>\d+)")
 Bundle = tuple[str, str]

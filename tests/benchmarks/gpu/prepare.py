@@ -13,8 +13,8 @@ from tempfile import TemporaryDirectory
 import click
 
 from m3hl.config.experiment import load_config
-from m3hl.files import make_folder, write_text
-from m3hl.provenance import commit_name
+from m3hl.files.atomic import make_folder, write_text
+from m3hl.provenance.origin import commit_name
 from tests.benchmarks.gpu.packing import pack
 from tests.benchmarks.gpu.pieces import cut
 from tests.benchmarks.stores import FOLDER, make_store

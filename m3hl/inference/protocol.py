@@ -1,0 +1,109 @@
+"""Applying a network to whole volumes: slice by slice in 2D, by sliding windows in 3D."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import product
+
+import torch
+from torch import Tensor, nn
+
+from m3hl.config.run import check_stride
+from m3hl.data.augment import nearest_index
+from m3hl.inference.components import largest_components
+
+BATCH = {2: 32, 3: 4}
+"""Slices or windows that pass the network together, by dimension."""
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """How a volume is segmented.
+
+    Attributes:
+        crop: voxels that the network sees, (H, W) or (X, Y, Z).
+        stride: voxels between sliding windows in 3D, None in 2D.
+        largest_component: keep only the largest component of each class of the result.
+
+    Raises:
+        UserError: the stride does not fit the crop.
+    """
+
+    crop: tuple[int, ...]
+    stride: tuple[int, ...] | None = None
+    largest_component: bool = False
+
+    def __post_init__(self) -> None:
+        check_stride(self.stride, self.crop)
+
+    @torch.inference_mode()
+    def segment(self, network: nn.Module, volumes: Sequence[Tensor]) -> list[Tensor]:
+        """Return the label maps (uint8) of volumes (Z, H, W) or (X, Y, Z), on their device."""
+        if self.stride is None:
+            maps = segment_slices(network, volumes, self.crop)
+        else:
+            maps = [decide(slide(network, volume, self.crop, self.stride)) for volume in volumes]
+        labels = [one.to(torch.uint8) for one in maps]
+        return [largest_components(one[None])[0] for one in labels] if self.largest_component else labels
+
+
+def segment_slices(network: nn.Module, volumes: Sequence[Tensor], size: tuple[int, ...]) -> list[Tensor]:
+    """Segment the slices of volumes (Z, H, W): resized to `size` and back by nearest neighbour."""
+    resized = torch.cat([resize_nearest(volume, size) for volume in volumes]).unsqueeze(1)
+    labels = torch.cat([network(part).logits.argmax(1) for part in resized.split(BATCH[2])])
+    parts = labels.split([len(volume) for volume in volumes])
+    return [resize_nearest(part, tuple(volume.shape[1:])) for part, volume in zip(parts, volumes, strict=True)]
+
+
+def resize_nearest(slices: Tensor, size: tuple[int, ...]) -> Tensor:
+    """Resize slices (Z, H, W) to `size` as `scipy.ndimage.zoom(order=0)` does."""
+    rows, columns = (
+        torch.from_numpy(nearest_index(n, m)).to(slices.device)
+        for n, m in zip(slices.shape[1:], size, strict=True)
+    )
+    return slices[:, rows][:, :, columns]
+
+
+def slide(network: nn.Module, volume: Tensor, window: tuple[int, ...], stride: tuple[int, ...]) -> Tensor:
+    """Return the class probabilities (C, X, Y, Z) of a volume, averaged over overlapping windows.
+
+    Windows start at multiples of `stride`, and the last is moved back inside. An axis shorter than the window
+    is padded with zeros on both sides, the smaller half first, and cropped again.
+    """
+    missing = [max(w - n, 0) for n, w in zip(volume.shape, window, strict=True)]
+    before = [m // 2 for m in missing]
+    padding = [p for m, b in zip(missing[::-1], before[::-1], strict=True) for p in (b, m - b)]
+    padded = torch.nn.functional.pad(volume, padding)
+    total: Tensor | None = None
+    count = torch.zeros(padded.shape, device=volume.device)
+    for places in batched(list(window_slices(padded.shape, window, stride)), BATCH[3]):
+        crops = torch.stack([padded[place] for place in places]).unsqueeze(1)
+        for place, probability in zip(places, network(crops).logits.softmax(1), strict=True):
+            if total is None:
+                total = torch.zeros((len(probability), *padded.shape), device=volume.device)
+            total[(slice(None), *place)] += probability
+            count[place] += 1
+    inside = tuple(slice(b, b + n) for b, n in zip(before, volume.shape, strict=True))
+    return (total / count)[(slice(None), *inside)]
+
+
+def window_slices(
+    shape: tuple[int, ...], window: tuple[int, ...], stride: tuple[int, ...]
+) -> Iterator[tuple[slice, ...]]:
+    """Yield the place of every window in a volume that is at least as large as a window."""
+    starts = [
+        [min(s * i, n - w) for i in range(-(-(n - w) // s) + 1)]
+        for n, w, s in zip(shape, window, stride, strict=True)
+    ]
+    for corner in product(*starts):
+        yield tuple(slice(c, c + w) for c, w in zip(corner, window, strict=True))
+
+
+def decide(probability: Tensor) -> Tensor:
+    """Return the class (X, Y, Z) of probabilities (C, X, Y, Z): p > 0.5 if binary, else the arg max."""
+    return probability[1] > 0.5 if len(probability) == 2 else probability.argmax(0)
+
+
+def batched(items: list[tuple[slice, ...]], size: int) -> Iterator[list[tuple[slice, ...]]]:
+    """Yield consecutive parts of `items` of at most `size`."""
+    for start in range(0, len(items), size):
+        yield items[start : start + size]

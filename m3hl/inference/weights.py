@@ -1,0 +1,76 @@
+"""best.pt: the selected network, with all that is needed to apply it."""
+
+import json
+from pathlib import Path
+from typing import Any, Self
+
+import torch
+from torch import Tensor, nn
+
+from m3hl import nets
+from m3hl.config.dataset import DatasetConfig
+from m3hl.config.run import RunSettings
+from m3hl.errors import UserError
+from m3hl.files.tensors import load_tensors, save_tensors
+
+FORMAT, VERSION = "m3hl-weights", 1
+
+
+class Weights:
+    """A trained network and the settings that it was trained with.
+
+    Attributes:
+        settings: the run's settings.
+        dataset: the data set's configuration (kind, classes, normalisation).
+        network: the selected network, in evaluation mode.
+        selection: rule, iteration and Dice of the selection.
+    """
+
+    def __init__(
+        self, settings: RunSettings, dataset: DatasetConfig, network: nn.Module, selection: dict[str, Any]
+    ) -> None:
+        self.settings, self.dataset, self.network, self.selection = settings, dataset, network, selection
+
+    def save(self, path: Path) -> None:
+        """Write the weights to `path` atomically."""
+        facts = {
+            "settings": self.settings.model_dump(mode="json"),
+            "dataset": self.dataset.model_dump(mode="json", exclude_defaults=True),
+            "selection": self.selection,
+        }
+        # As text: pickle's bytes tell which of two equal strings are one object, and that is chance.
+        header = {"format": FORMAT, "version": VERSION, "facts": json.dumps(facts)}
+        save_tensors(path, header | {"network": self.network.state_dict()})
+
+    @classmethod
+    def build(
+        cls, settings: RunSettings, dataset: DatasetConfig, state: dict[str, Tensor], selection: dict[str, Any]
+    ) -> Self:
+        """Return weights whose network has the parameters and running statistics in `state`."""
+        network = nets.build(settings.dimensions, len(settings.classes) + 1, settings.channels)
+        network.load_state_dict(state)
+        return cls(settings, dataset, network.eval(), selection)
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        """Read the weights of a run; raises `UserError` for a missing, damaged or foreign file."""
+        value = load_tensors(path, "weights file")
+        if value.get("format") != FORMAT or value.get("version") != VERSION:
+            raise UserError(f"{path}: this is no weights file of this version of m3hl; use a run's best.pt")
+        try:
+            facts = json.loads(value["facts"])
+            settings = RunSettings.model_validate(facts["settings"])
+            dataset = DatasetConfig.model_validate(facts["dataset"])
+            require_fitting(settings, value["network"])
+            return cls.build(settings, dataset, value["network"], facts["selection"])
+        except (ValueError, KeyError, RuntimeError, TypeError, AttributeError, UserError) as error:
+            raise UserError(f"{path}: the weights do not fit their own settings; train the run again") from error
+
+
+def require_fitting(settings: RunSettings, state: dict[str, Tensor]) -> None:
+    """Raise `ValueError` unless parameters are of the network that the settings describe."""
+    # Made without memory: a file may ask for any number of channels.
+    with torch.device("meta"):
+        network = nets.build(settings.dimensions, len(settings.classes) + 1, settings.channels)
+    if {k: v.shape for k, v in network.state_dict().items()} != {k: v.shape for k, v in state.items()}:
+        raise ValueError("parameters of another network")

@@ -1,0 +1,1 @@
+"""What stands between the package and Snakemake."""

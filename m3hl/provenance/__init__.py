@@ -1,0 +1,1 @@
+"""Who made a result, and does it still hold?"""

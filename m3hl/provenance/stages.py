@@ -1,0 +1,64 @@
+"""What each stage of the pipeline reads: keys of the configuration, and source files."""
+
+import json
+
+from m3hl.config import methods
+from m3hl.config.datasets import describe
+from m3hl.config.experiment import Config
+from m3hl.provenance.fingerprint import fingerprint
+
+IDENTITY = {"kind", "source", "dimensions", "classes", "normalization"}
+DATA = IDENTITY | {"path", "download", "phantom", "crop_around", "hold_out"}
+KEYS = {
+    "download": DATA,
+    "preprocess": DATA,
+    "train": IDENTITY | {"device", "training"},
+    "evaluate": IDENTITY | {"device", "evaluation"},
+}
+"""The keys of a data set that each stage reads."""
+
+
+def excerpt(config: Config, stage: str, dataset: str, method: str | None = None) -> str:
+    """Return what a stage reads of a configuration, as JSON text that is a configuration itself.
+
+    Args:
+        config: the whole.
+        stage: "download", "preprocess", "train" or "evaluate".
+        dataset: the only data set of the excerpt.
+        method: the only method of the excerpt, where the stage reads one.
+    """
+    read = config.dataset(dataset).model_dump(mode="json", include=KEYS[stage], exclude_defaults=True)
+    values: dict[str, object] = {"name": config.name, "datasets": {dataset: read}}
+    if method is not None:
+        values["methods"] = {method: config.method(method).model_dump(mode="json", exclude_defaults=True)}
+    return json.dumps(values, sort_keys=True)
+
+
+def code(config: Config, stage: str, dataset: str | None = None, method: str | None = None) -> str:
+    """Return the digest of the source that a stage runs for a data set and a method (None: for all)."""
+    return fingerprint(modules(config, stage, dataset, method))
+
+
+def modules(config: Config, stage: str, dataset: str | None = None, method: str | None = None) -> list[str]:
+    """Return the modules that a stage starts from for a data set and a method (None: for all)."""
+    used = [config.dataset(dataset)] if dataset else list(config.datasets.values())
+    found = [f"m3hl.commands.{stage}"]
+    for one in used:
+        dimensions = describe(one).dimensions
+        found += [f"m3hl.config.datasets.{one.kind}", f"m3hl.data.datasets.{one.kind}"]
+        if stage == "download" and one.source == "phantom":
+            found.append(f"m3hl.data.phantom.{one.kind}")
+        if stage in ("train", "evaluate"):
+            found.append("m3hl.nets.unet" if dimensions == 2 else "m3hl.nets.vnet")
+    for name in read_methods(config, stage, method):
+        found.append(f"{methods.__name__}.{name}")
+        if stage == "train":
+            found.append(f"m3hl.methods.{name}")
+    return found
+
+
+def read_methods(config: Config, stage: str, method: str | None) -> set[str]:
+    """Return the published methods whose options a stage reads: data are the same for all."""
+    if stage in ("download", "preprocess"):
+        return set()
+    return {m.method for m in config.methods.values()} if method is None else {config.method(method).method}

@@ -1,0 +1,108 @@
+"""Precision, compilation and waiting: what a machine's profile changes, and what it must not."""
+
+import shutil
+
+import pytest
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from m3hl import methods
+from m3hl.compute.execution import Execution
+from m3hl.data.batches import Batches
+from m3hl.data.store import Store
+from m3hl.methods.parts import teacher
+from m3hl.nets import unet
+from m3hl.training.history import History
+from m3hl.training.optimization import sgd, step
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture
+def losses(run_settings, make_store):
+    """Return a function that trains for some steps and returns each one's losses."""
+
+    def train(dimensions, execution, steps=3, rate=0.01):
+        settings = run_settings(dimensions, method="m3hl", channels=4)
+        torch.manual_seed(1)
+        method = methods.build(settings).train()
+        execution.prepare(list(method.networks().values()), deterministic=False)
+        optimizer, rows = sgd(method, settings.options), []
+        with Store(make_store(dimensions)) as store:
+            batches = Batches.load(store, settings, CPU, (2, 2), execution.budget())
+        for iteration in range(steps):
+            torch.manual_seed(iteration)
+            values = step(method, optimizer, batches.draw(iteration), rate, execution)
+            rows.append({name: value.item() for name, value in values.items()})
+        assert all(parameter.dtype == torch.float32 for parameter in method.parameters())
+        return rows
+
+    return train
+
+
+@pytest.mark.parametrize("dimensions", [2, 3])
+def test_bf16_computes_the_same_losses_to_two_digits(losses, dimensions):
+    # Without a step between them: a few updates carry rounding as far as they like (L_high of volumes by half).
+    exact, rounded = (losses(dimensions, Execution(CPU, how), rate=0.0) for how in ("float32", "bf16"))
+    for one, other in zip(exact, rounded, strict=True):
+        assert other == pytest.approx(one, rel=0.02)
+        assert other != one
+
+
+@pytest.mark.parametrize("dimensions", [2, 3])
+def test_bf16_steps_as_float32_does(losses, dimensions):
+    exact, rounded = (losses(dimensions, Execution(CPU, how)) for how in ("float32", "bf16"))
+    for one, other in zip(exact, rounded, strict=True):
+        assert [other[name] for name in ("mix", "low")] == pytest.approx([one["mix"], one["low"]], rel=0.02)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not shutil.which("g++"), reason="torch.compile needs a C++ compiler")
+def test_compiled_networks_compute_the_same_losses(losses, monkeypatch):
+    # Compiled dropout draws other numbers.
+    monkeypatch.setattr(unet, "DROPOUT", (0.0,) * 5)
+    exact, compiled = (losses(2, Execution(CPU, compilation=how), steps=2) for how in ("off", "kernels"))
+    for one, other in zip(exact, compiled, strict=True):
+        assert other == pytest.approx(one, rel=1e-3, abs=1e-4)
+
+
+def test_validation_is_not_compiled(run_settings, monkeypatch):
+    compiled = []
+    network = methods.build(run_settings(2, method="m3hl")).student
+    monkeypatch.setattr(network, "compile", lambda **options: compiled.append(options["mode"]))
+    for how in ("kernels", "graphs"):
+        Execution(CPU, compilation=how).prepare([network], deterministic=False)
+    assert compiled == ["default", "reduce-overhead"]
+    torch.compiler.reset()
+    counted = []
+    function = torch.compile(lambda x: counted.append(1) or x + 1, backend="eager")
+    with Execution(CPU, compilation="kernels").validating():
+        for n in (2, 3, 4):
+            function(torch.ones(n))
+    assert len(counted) == 3
+
+
+class Waiting(TorchDispatchMode):
+    """Refuses what makes the host wait for a GPU: reading a value, and shapes that depend on values."""
+
+    FORBIDDEN = ("_local_scalar_dense", "nonzero", "masked_select", "is_nonzero", "unique", "bincount", "equal.")
+
+    def __torch_dispatch__(self, function, types, arguments=(), keywords=None):
+        assert not any(name in str(function) for name in self.FORBIDDEN), function
+        return function(*arguments, **keywords or {})
+
+
+@pytest.mark.parametrize("dimensions", [2, 3])
+def test_no_step_waits_for_the_device(run_settings, make_store, monkeypatch, dimensions):
+    settings = run_settings(dimensions, method="m3hl")
+    method = methods.build(settings).train()
+    optimizer, history = sgd(method, settings.options), History()
+    # On a GPU components are found by kernels of their own (tests/methods/test_components_cuda.py).
+    monkeypatch.setattr(teacher, "largest_components", lambda labels: labels)
+    with Store(make_store(dimensions)) as store:
+        batches = Batches.load(store, settings, CPU, (2, 2), Execution(CPU).budget())
+    with Waiting():
+        for iteration in range(3):
+            history.add(step(method, optimizer, batches.draw(iteration), 0.01, Execution(CPU)))
+        with pytest.raises(AssertionError, match="_local_scalar_dense"):
+            history.close_row(3, 0.01, {})

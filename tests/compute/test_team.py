@@ -1,0 +1,59 @@
+"""Two processes compute what one computes, to the rounding of sums."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from m3hl import methods
+from m3hl.compute.team import Team
+from m3hl.errors import UserError
+
+SCRIPT = Path(__file__).with_name("train_in_a_team.py")
+TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+
+
+def numbers(*command):
+    """Return what a few steps gave."""
+    done = subprocess.run([*map(str, command)], capture_output=True, text=True, check=False, timeout=300)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("preset", ["released", "paper"])
+@pytest.mark.parametrize("dimensions", [2, 3])
+def test_losses_weights_and_statistics_are_those_of_one_process(dimensions, preset):
+    one = numbers(sys.executable, SCRIPT, dimensions, preset)
+    two = numbers(*TORCHRUN, SCRIPT, dimensions, preset)
+    assert (one.pop("processes"), two.pop("processes")) == (1, 2)
+    assert len(one["losses"]) == 3
+    for losses, expected in zip(two["losses"], one["losses"], strict=True):
+        assert losses == pytest.approx(expected, rel=1e-4)
+    for name in ("student", "teacher"):
+        # Biases before a batch norm have no gradient but rounding errors.
+        assert two[name]["parameters"] == pytest.approx(one[name]["parameters"], rel=1e-5, abs=1e-4)
+        assert two[name]["statistics"] == pytest.approx(one[name]["statistics"], rel=1e-4)
+        assert two[name]["counted"] == one[name]["counted"]
+
+
+@pytest.mark.parametrize("options", [{"forward": "joint"}, {"supervised_loss": True}])
+def test_streams_that_share_anything_are_not_shared_out(options, make_settings):
+    with pytest.raises(UserError, match="two processes take one stream each: that needs forward: separate and no"):
+        methods.build(make_settings(2, **options)).join(Team(0, 2))
+
+
+def test_the_baseline_is_trained_by_one_process(make_settings):
+    with pytest.raises(UserError, match="only method m3hl is trained by two processes"):
+        methods.build(make_settings(2, method="supervised")).join(Team(1, 2))
+
+
+def test_alone_a_process_computes_with_both_streams():
+    team, stream = Team(), torch.ones(2)
+    assert team.own(("a", "b")) == ("a", "b")
+    assert team.gather([stream, stream]) == [stream, stream]
+    assert team.sum([torch.tensor(2.0), torch.tensor(3.0)]) == 5
+    assert Team(1, 2).own(("a", "b")) == ("b",)

@@ -1,0 +1,120 @@
+"""best.pt: what goes in comes out, the same values give the same bytes, and anything else is refused."""
+
+import json
+import pickle
+from pathlib import Path
+
+import pytest
+import torch
+
+from m3hl import nets
+from m3hl.config.dataset import DatasetConfig
+from m3hl.errors import UserError
+from m3hl.files.tensors import load_tensors, save_tensors
+from m3hl.inference.weights import Weights
+
+DATASET = DatasetConfig(kind="custom", source="folder", path="x.csv", dimensions=2, classes=("blob",))
+SELECTION = {"rule": "val", "iteration": 4, "dice": 80.5}
+
+
+@pytest.fixture
+def weights(run_settings):
+    torch.manual_seed(0)
+    network = nets.build(2, 2, 2)
+    network(torch.randn(2, 1, 32, 32))  # so that running statistics are not those of a new network
+    return Weights.build(run_settings(method="m3hl"), DATASET, network.state_dict(), SELECTION)
+
+
+@pytest.fixture
+def path(weights, tmp_path):
+    weights.save(tmp_path / "best.pt")
+    return tmp_path / "best.pt"
+
+
+def refused(path):
+    """Return what is said about a file that is refused."""
+    with pytest.raises(UserError) as error:
+        Weights.load(path)
+    assert str(path) in str(error.value)
+    assert "\n" not in str(error.value)
+    return str(error.value)
+
+
+def test_what_goes_in_comes_out(weights, path):
+    loaded = Weights.load(path)
+    assert (loaded.settings, loaded.dataset, loaded.selection) == (weights.settings, DATASET, SELECTION)
+    assert type(loaded.settings.options) is type(weights.settings.options)
+    assert not loaded.network.training
+    ours, theirs = weights.network.state_dict(), loaded.network.state_dict()
+    assert ours.keys() == theirs.keys()
+    assert all(torch.equal(ours[name], theirs[name]) for name in ours)
+
+
+def test_the_same_values_give_the_same_bytes(weights, path, tmp_path):
+    Weights.load(path).save(tmp_path / "elsewhere" / "again.pt")
+    assert (tmp_path / "elsewhere" / "again.pt").read_bytes() == path.read_bytes()
+
+
+@pytest.mark.parametrize("share", [0, 0.01, 0.5, 0.99])
+def test_a_truncated_file_is_refused(path, share):
+    path.write_bytes(path.read_bytes()[: int(share * path.stat().st_size)])
+    assert "this weights file is damaged or no weights file" in refused(path)
+
+
+def test_a_missing_file_is_refused(tmp_path):
+    for wrong in (tmp_path / "none.pt", tmp_path):
+        assert "there is no such weights file; train the run first" in refused(wrong)
+
+
+@pytest.mark.parametrize("content", [b"no weights\n", b"\x89HDF\r\n\x1a\n" + bytes(100), pickle.dumps([1, 2])])
+def test_another_kind_of_file_is_refused(path, content):
+    path.write_bytes(content)
+    assert "no weights file" in refused(path)
+
+
+class Bomb:
+    """Makes a file when it is unpickled."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return Path.touch, (self.path,)
+
+
+@pytest.mark.parametrize("save", [torch.save, lambda value, path: path.write_bytes(pickle.dumps(value))])
+def test_code_in_a_file_is_not_run(path, tmp_path, save):
+    save({"format": "m3hl-weights", "version": 1, "network": Bomb(tmp_path / "boom")}, path)
+    assert "is damaged or no weights file" in refused(path)
+    assert not (tmp_path / "boom").exists()
+
+
+def changed(path, **changes):
+    """Replace values of the file, or of the facts in it."""
+    value = load_tensors(path, "file")
+    facts = json.loads(value["facts"])
+    facts |= {name: changes.pop(name) for name in list(changes) if name in facts}
+    save_tensors(path, value | {"facts": json.dumps(facts)} | changes)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"format": "m3hl-checkpoint"}, "this is no weights file of this version of m3hl; use a run's best.pt"),
+        ({"version": 2}, "this is no weights file of this version of m3hl"),
+        ({"network": {}}, "the weights do not fit their own settings"),
+        ({"network": None}, "the weights do not fit their own settings"),
+        ({"settings": {}}, "the weights do not fit their own settings"),
+        ({"facts": "{"}, "the weights do not fit their own settings"),
+        ({"dataset": None}, "the weights do not fit their own settings"),
+    ],
+)
+def test_a_foreign_file_is_refused(path, changes, message):
+    changed(path, **changes)
+    assert message in refused(path)
+
+
+@pytest.mark.parametrize("settings", [{"channels": 4}, {"classes": ["a", "b"]}, {"crop": [31, 32]}])
+def test_weights_that_do_not_fit_their_settings_are_refused(path, weights, settings):
+    changed(path, settings=weights.settings.model_dump(mode="json") | settings)
+    assert "the weights do not fit their own settings; train the run again" in refused(path)

@@ -1,0 +1,126 @@
+"""Runs that take a fraction of a second, on tiny stores; a plugin, as several rooms are tested with them."""
+
+import numpy as np
+import pytest
+import torch
+
+from m3hl.compute.execution import Execution
+from m3hl.config.datasets import describe
+from m3hl.config.experiment import Run, parse_config
+from m3hl.data.case import Case
+from m3hl.data.store import Store
+from m3hl.data.store_writer import write_store
+from m3hl.training.loop import train
+
+SHAPE = {2: (3, 20, 24), 3: (24, 20, 18)}
+CROP = {2: (32, 32), 3: (32, 32, 32)}
+CPU = Execution(torch.device("cpu"))
+SPLITS = {"train": 4, "val": 2, "test": 1}
+
+
+def study(dimensions, *, method="supervised", options=None, **training):
+    """Return a configuration with one data set of one's own, called d, and one method, called m."""
+    training = {
+        "channels": 2,
+        "crop": CROP[dimensions],
+        "labeled_batch": 2,
+        "unlabeled_batch": 2,
+        "iterations": 6,
+        "validate_every": 2,
+        "selection": "val",
+    } | training
+    dataset = {
+        "kind": "custom",
+        "source": "folder",
+        "path": "x.csv",
+        "dimensions": dimensions,
+        "classes": ["blob"],
+    }
+    if method == "m3hl" and dimensions == 3:
+        options = {"high_features": "bottleneck"} | (options or {})
+    return parse_config(
+        {
+            "name": "test",
+            "datasets": {"d": dataset | {"dimensions": dimensions, "classes": ["blob"], "training": training}},
+            "methods": {"m": {"method": method, "options": options or {}}},
+        }
+    )
+
+
+@pytest.fixture(scope="session")
+def run_settings():
+    """Return a function that makes the settings of a small run."""
+
+    def make(dimensions=2, *, labeled=2, seed=5, **keys):
+        return study(dimensions, **keys).settings(Run("d", "m", labeled, seed))
+
+    return make
+
+
+def blobs(dimensions, splits):
+    """Yield noisy cases with one bright blob each."""
+    rng, shape = np.random.default_rng(dimensions), SHAPE[dimensions]
+    for split, count in splits.items():
+        for number in range(count):
+            center = [n * rng.uniform(0.35, 0.65) for n in shape]
+            axes = np.ogrid[tuple(slice(n) for n in shape)]
+            label = sum((4 * (a - c) / n) ** 2 for a, c, n in zip(axes, center, shape, strict=True)) < 1
+            image = (label + rng.normal(0, 0.3, shape)).astype(np.float32)
+            yield Case(f"{split}{number}", f"{split}{number}", split, image, label.astype(np.uint8), None)
+
+
+@pytest.fixture(scope="session")
+def make_store(tmp_path_factory):
+    """Return a function that writes a small store once; the same arguments give the same file."""
+    made = {}
+
+    def make(dimensions=2, **splits):
+        splits = SPLITS | splits
+        key = (dimensions, *splits.values())
+        if key not in made:
+            made[key] = tmp_path_factory.mktemp("store") / "store.h5"
+            write_store(
+                made[key],
+                kind="custom",
+                source="folder",
+                description=describe(study(dimensions).dataset("d")),
+                source_sha256="0" * 64,
+                cases=blobs(dimensions, splits),
+                labeled_order=[f"train{n}" for n in range(splits["train"])],
+            )
+        return made[key]
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def launch(make_store):
+    """Return a function that trains a run of small settings on the CPU."""
+
+    def run(settings, work, *, store=None, code="code", execution=None):
+        with Store(store or make_store(settings.dimensions)) as data:
+            return train(settings, data, label="test", work=work, execution=execution or CPU, code=code)
+
+    return run
+
+
+def plain(value):
+    """Return nested values with every tensor as its type, shape and bytes, so that `==` compares bits."""
+    if isinstance(value, torch.Tensor):
+        value = value.detach().cpu().contiguous()
+        return str(value.dtype), tuple(value.shape), value.numpy().tobytes()
+    if isinstance(value, dict):
+        return {key: plain(inner) for key, inner in value.items()}
+    return [plain(inner) for inner in value] if isinstance(value, list | tuple) else value
+
+
+@pytest.fixture(scope="session")
+def bits():
+    """Return a function that makes a training's whole state comparable, but for time and interruptions."""
+
+    def of(training):
+        state = plain(training.state_dict())
+        del state["seconds"], state["resumed_at"]
+        return state
+
+    return of
