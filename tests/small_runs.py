@@ -1,5 +1,7 @@
 """Runs that take a fraction of a second, on tiny stores; a plugin, as several rooms are tested with them."""
 
+import multiprocessing
+
 import numpy as np
 import pytest
 import torch
@@ -124,3 +126,11 @@ def bits():
         return state
 
     return of
+
+
+@pytest.fixture(scope="session")
+def forkserver():
+    """Return what starts processes within milliseconds; its server loads the libraries, once for all tests."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["m3hl.commands.train", "m3hl.training.loop", "torch._dynamo"])
+    return context

@@ -17,9 +17,9 @@ from hypothesis import strategies as st
 
 from m3hl import nets
 from m3hl.config.dataset import DatasetConfig
+from m3hl.config.datasets import describe
 from m3hl.config.experiment import load_config, parse_config
 from m3hl.data.case import Case, Geometry
-from m3hl.data.datasets import acdc
 from m3hl.data.images import read_volume
 from m3hl.data.store import Store
 from m3hl.data.store_writer import write_store
@@ -127,7 +127,7 @@ def store(tmp_path_factory):
         path,
         kind="acdc",
         source="raw",
-        description=acdc.describe(DatasetConfig(kind="acdc", source="raw", path="x")),
+        description=describe(DatasetConfig(kind="acdc", source="raw", path="x")),
         source_sha256="0" * 64,
         cases=[Case("a", "a", "train", image, label, GEOMETRY), Case("b", "b", "test", image, None, None)],
         labeled_order=["a"],

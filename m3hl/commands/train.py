@@ -67,8 +67,9 @@ def command(
 ) -> None:
     """Train a network, and write best.pt (the selected weights), last.pt, history.csv and run.json.
 
-    A run that was interrupted goes on from its last checkpoint. CUDA is used where there is one. Two GPUs can
-    train one run of M³HL: torchrun --nproc-per-node 2 -m m3hl train ….
+    A run that was interrupted goes on from its last checkpoint. Of a method that selects several networks the
+    further ones are best-NAME.pt. CUDA is used where there is one. Two GPUs can train one run of M³HL:
+    torchrun --nproc-per-node 2 -m m3hl train ….
     """
     run = Run(dataset, method, labeled_count(labeled), seed)
     study = load_config(config)
@@ -80,9 +81,8 @@ def command(
     from m3hl.compute.execution import Execution
     from m3hl.compute.team import started_team
     from m3hl.data.store import Store
-    from m3hl.inference.weights import Weights
     from m3hl.training.loop import train
-    from m3hl.training.selection import Selection
+    from m3hl.training.results import save_weights
 
     stopwatch, where = Stopwatch(), choose_device(device or study.dataset(dataset).device, threads)
     meter = EnergyMeter(where)
@@ -108,10 +108,7 @@ def command(
         )
         if team.rank > 0:
             return
-        selection, last = training.selection, Selection("last")
-        last.offer(training.method.student, training.iteration, None)
-        for name, chosen in (("best.pt", selection), ("last.pt", last)):
-            Weights.build(settings, study.dataset(dataset), chosen.weights, chosen.summary()).save(out / name)
+        files = save_weights(training, out, settings, study.dataset(dataset))
         training.history.write(out / "history.csv")
         write_record(
             out / "run.json",
@@ -119,7 +116,8 @@ def command(
                 "experiment": study.name,
                 **run._asdict(),
                 "settings": settings.model_dump(mode="json"),
-                "selection": selection.summary(),
+                **training.summary(),
+                **({"stages": training.ended} if training.ended else {}),
                 **training.facts,
                 "seconds": round(training.seconds, 2),
                 "resumed_at": training.resumed_at,
@@ -131,7 +129,7 @@ def command(
                     **execution.chosen(),
                     store_sha256=seal.digest(store),
                 ),
-                "seal": seal.record(out / name for name in ("best.pt", "last.pt", "history.csv")),
+                "seal": seal.record([*files, out / "history.csv"]),
             },
         )
         # Elsewhere whoever called decides when the training is surely over.

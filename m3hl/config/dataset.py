@@ -37,9 +37,10 @@ class TrainingConfig(Model):
     crop: Extent | None = None
     """Voxels that the network sees: 2D slices are resized to it, 3D volumes are cropped to it."""
     labeled_batch: int | None = Field(None, gt=0, le=2**14)
-    """Labeled samples in a batch; must be even, as each half feeds one stream."""
+    """Labeled samples in a batch; for M³HL an even number, as each half feeds one stream."""
     unlabeled_batch: int | None = Field(None, gt=0, le=2**14)
-    """Unlabeled samples in a batch; as many as labeled ones, since they are mixed in pairs."""
+    """Unlabeled samples in a batch; for M³HL as many as labeled ones, since they are mixed in pairs. The
+    supervised baseline takes labeled ones in their place."""
     iterations: PositiveInt | None = None
     """Optimiser steps."""
     validate_every: PositiveInt | None = None

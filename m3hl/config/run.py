@@ -1,7 +1,6 @@
 """The settings of one run, with every default and preset resolved: what training reads, and nothing else."""
 
 from functools import cached_property
-from math import prod
 from typing import Literal, Self
 
 from pydantic import PositiveInt, SerializeAsAny, field_validator, model_validator
@@ -10,12 +9,9 @@ from m3hl.config import methods
 from m3hl.config.base import Model
 from m3hl.config.dataset import DatasetConfig, Extent
 from m3hl.config.datasets.description import Description
-from m3hl.config.methods.optimizer import OptimizerOptions
+from m3hl.config.methods.optimizer import DIVISOR, OptimizerOptions
 from m3hl.errors import UserError
 from m3hl.files.digests import sha256_json
-
-DIVISOR = 16
-"""Both networks halve the image four times."""
 
 
 class RunSettings(Model):
@@ -57,17 +53,7 @@ class RunSettings(Model):
             raise ValueError(f"crop {list(self.crop)} has {len(self.crop)} axes, the data {self.dimensions}")
         if any(n % DIVISOR for n in self.crop):
             raise ValueError(f"crop {list(self.crop)} must be a multiple of {DIVISOR} along each axis")
-        if self.labeled_batch % 2 or self.labeled_batch != self.unlabeled_batch:
-            raise ValueError(
-                f"labeled_batch {self.labeled_batch} and unlabeled_batch {self.unlabeled_batch} must be equal "
-                "and even: each half feeds one stream"
-            )
-        if self.labeled_batch // 2 * prod(n // DIVISOR for n in self.crop) < 2:
-            raise ValueError(
-                f"crop {list(self.crop)} with labeled_batch {self.labeled_batch} leaves one value per channel at "
-                "the bottleneck, and batch norm needs two; enlarge either"
-            )
-        self.options.check(self.crop)
+        self.options.check(self.crop, self.labeled_batch, self.unlabeled_batch)
         return self
 
     @cached_property
@@ -91,8 +77,14 @@ def check_stride(stride: tuple[int, ...] | None, crop: tuple[int, ...]) -> None:
         )
 
 
-def published_or(config: DatasetConfig, description: Description) -> dict[str, object]:
-    """Return the training settings: what the config says, else the data set's published values."""
+def published_or(config: DatasetConfig, description: Description, method: str | None = None) -> dict[str, object]:
+    """Return the training settings: what the config says, else the published ones.
+
+    Args:
+        config: the data set.
+        description: its published settings.
+        method: whose own published settings come before the data set's; None: none.
+    """
     published = {
         "channels": 16,
         "crop": description.crop,
@@ -103,4 +95,5 @@ def published_or(config: DatasetConfig, description: Description) -> dict[str, o
         "selection": description.selection,
         "largest_component": description.largest_component,
     }
-    return published | config.training.model_dump(exclude_none=True)
+    own = methods.training(method, description.dimensions) if method else {}
+    return published | own | config.training.model_dump(exclude_none=True)

@@ -10,7 +10,7 @@ from torch import Tensor
 from m3hl.config.run import RunSettings
 from m3hl.data.ahead import Ahead
 from m3hl.data.augment import View, slice_view, volume_view
-from m3hl.data.placement import Budget
+from m3hl.data.placement import Budget, Place
 from m3hl.data.pool import Pool, Staged
 from m3hl.data.samples import Samples
 from m3hl.data.store import CaseInfo, Store
@@ -29,12 +29,21 @@ class Batch:
         labels: (B_l, *crop) int64.
         unlabeled_images: (B_u, 1, *crop) float32.
         rng: the iteration's own source of random choices, for the method's masks.
+        iteration: t, those of the stage that are done.
+        iterations: T, all of the stage.
     """
 
     labeled_images: Tensor
     labels: Tensor
     unlabeled_images: Tensor
     rng: np.random.Generator
+    iteration: int = 0
+    iterations: int = 1
+
+    def generator(self) -> torch.Generator:
+        """Return a new source of random numbers on the images' device: noise for every voxel is drawn there."""
+        generator = torch.Generator(self.labeled_images.device)
+        return generator.manual_seed(int(self.rng.integers(2**63)))
 
 
 class Batches:
@@ -47,22 +56,39 @@ class Batches:
         counts: how many of either kind a batch has.
         settings: crop and seed.
         facts: which cases are used, for the run's record.
+        stage: number of the run's stage, from 0; each has random choices of its own.
+        iterations: of the stage.
     """
 
     def __init__(
-        self, pools: tuple[Pool, Pool], counts: tuple[int, int], settings: RunSettings, facts: dict[str, Any]
+        self,
+        pools: tuple[Pool, Pool],
+        counts: tuple[int, int],
+        settings: RunSettings,
+        facts: dict[str, Any],
+        *,
+        stage: int,
+        iterations: int,
     ) -> None:
         (self.labeled, self.unlabeled), self.counts, self.facts = pools, counts, facts
-        self.crop, self.seed = settings.crop, settings.seed
+        self.crop, self.seed, self.stage, self.iterations = settings.crop, settings.seed, stage, iterations
         # Where the device holds all samples, there is nothing worth a thread.
         resident = self.labeled.place == self.unlabeled.place == "device"
         self._ahead = None if resident else Ahead(self._stage)
 
     @classmethod
     def load(
-        cls, store: Store, settings: RunSettings, device: torch.device, counts: tuple[int, int], budget: Budget
+        cls,
+        store: Store,
+        settings: RunSettings,
+        device: torch.device,
+        counts: tuple[int, int],
+        budget: Budget,
+        *,
+        stage: int = 0,
+        iterations: int | None = None,
     ) -> Self:
-        """Take the training split of `store`; the unlabeled images only where a batch has any.
+        """Take the training split of `store`; either kind of images only where a batch has any.
 
         Args:
             store: the data set.
@@ -70,33 +96,47 @@ class Batches:
             device: where batches are made.
             counts: labeled and unlabeled samples of a batch.
             budget: memory that the images may take; what does not fit is read as it is needed.
+            stage: number of the run's stage, from 0.
+            iterations: of the stage; None: the run's.
 
         Raises:
             UserError: the store does not fit the settings.
         """
         store.require(settings.dimensions, settings.classes)
         with_labels, without = split_cases(store, settings.labeled)
-        labeled = Samples(store, with_labels, labels=True)
+        labeled = Samples(store, with_labels if counts[0] else [], labels=True)
         unlabeled = Samples(store, without if counts[1] else [], labels=False)
         place = budget.place(labeled.size + unlabeled.size)
         facts = {
             "labeled_groups": list(dict.fromkeys(case.group for case in with_labels)),
             "counts": {
-                "labeled_cases": len(labeled.cases),
+                "labeled_cases": len(with_labels),
                 "labeled_samples": len(labeled),
                 "unlabeled_cases": len(unlabeled.cases),
                 "unlabeled_samples": len(unlabeled),
             },
         }
         pools = Pool(labeled, place, device), Pool(unlabeled, place, device)
-        return cls(pools, counts, settings, facts)
+        return cls(pools, counts, settings, facts, stage=stage, iterations=iterations or settings.iterations)
 
     def draw(self, iteration: int) -> Batch:
         """Return the batch of `iteration` (from 0)."""
         labeled, unlabeled = self._ahead(iteration) if self._ahead else self._stage(iteration)
-        images, labels = self.labeled.gather(labeled, self.crop)
-        others = self.unlabeled.gather(unlabeled, self.crop)[0] if unlabeled else images[:0]
-        return Batch(images, labels, others, np.random.default_rng([self.seed, METHOD, iteration]))
+        images = labels = others = None
+        if labeled:
+            images, labels = self.labeled.gather(labeled, self.crop)
+        if unlabeled:
+            others, _ = self.unlabeled.gather(unlabeled, self.crop)
+        if images is None:
+            images, labels = others[:0], torch.empty((0, *self.crop), dtype=torch.int64, device=others.device)
+        if others is None:
+            others = images[:0]
+        return Batch(images, labels, others, self._rng(METHOD, iteration), iteration, self.iterations)
+
+    @property
+    def place(self) -> Place:
+        """Return where the images are kept."""
+        return self.labeled.place
 
     def close(self) -> None:
         """Read no further."""
@@ -105,9 +145,14 @@ class Batches:
         self.labeled.close()
         self.unlabeled.close()
 
-    def _stage(self, iteration: int) -> tuple[Staged, Staged | None]:
+    def _rng(self, purpose: int, number: int) -> np.random.Generator:
+        """Return a random stream of the stage."""
+        # Zeros at the end do not change numpy's seeds: the first stage is as a run without stages.
+        return np.random.default_rng([self.seed, purpose, number, self.stage])
+
+    def _stage(self, iteration: int) -> tuple[Staged | None, Staged | None]:
         """Do the host's part of a batch: make its random choices, and read what is not in memory."""
-        rng = np.random.default_rng([self.seed, VIEWS, iteration])
+        rng = self._rng(VIEWS, iteration)
         staged = []
         kinds = (self.labeled, LABELED_ORDER), (self.unlabeled, UNLABELED_ORDER)
         for (pool, purpose), count in zip(kinds, self.counts, strict=True):
@@ -121,7 +166,7 @@ class Batches:
     def _order(self, purpose: int, size: int, start: int, count: int) -> list[int]:
         """Return positions start … start + count − 1 of an endless row of random orders of `size` samples."""
         passes = range(start // size, (start + count - 1) // size + 1)
-        row = np.concatenate([np.random.default_rng([self.seed, purpose, p]).permutation(size) for p in passes])
+        row = np.concatenate([self._rng(purpose, p).permutation(size) for p in passes])
         first = start - passes.start * size
         return row[first : first + count].tolist()
 

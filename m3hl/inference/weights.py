@@ -14,6 +14,7 @@ from m3hl.errors import UserError
 from m3hl.files.tensors import load_tensors, save_tensors
 
 FORMAT, VERSION = "m3hl-weights", 1
+MOST_MEMBERS = 16
 
 
 class Weights:
@@ -22,7 +23,7 @@ class Weights:
     Attributes:
         settings: the run's settings.
         dataset: the data set's configuration (kind, classes, normalisation).
-        network: the selected network, in evaluation mode.
+        network: the selected network or ensemble, in evaluation mode.
         selection: rule, iteration and Dice of the selection.
     """
 
@@ -38,16 +39,31 @@ class Weights:
             "dataset": self.dataset.model_dump(mode="json", exclude_defaults=True),
             "selection": self.selection,
         }
+        if (count := members(self.network)) > 1:
+            facts["members"] = count
         # As text: pickle's bytes tell which of two equal strings are one object, and that is chance.
         header = {"format": FORMAT, "version": VERSION, "facts": json.dumps(facts)}
         save_tensors(path, header | {"network": self.network.state_dict()})
 
     @classmethod
     def build(
-        cls, settings: RunSettings, dataset: DatasetConfig, state: dict[str, Tensor], selection: dict[str, Any]
+        cls,
+        settings: RunSettings,
+        dataset: DatasetConfig,
+        state: dict[str, Tensor],
+        selection: dict[str, Any],
+        count: int = 1,
     ) -> Self:
-        """Return weights whose network has the parameters and running statistics in `state`."""
-        network = nets.build(settings.dimensions, len(settings.classes) + 1, settings.channels)
+        """Return weights whose network has the parameters and running statistics in `state`.
+
+        Args:
+            settings: the run's.
+            dataset: the data set's configuration.
+            state: of the network, or of the ensemble.
+            selection: rule, iteration and Dice of the selection.
+            count: members of the ensemble, 1 for a single network.
+        """
+        network = nets.build(settings.dimensions, len(settings.classes) + 1, settings.channels, count)
         network.load_state_dict(state)
         return cls(settings, dataset, network.eval(), selection)
 
@@ -61,16 +77,24 @@ class Weights:
             facts = json.loads(value["facts"])
             settings = RunSettings.model_validate(facts["settings"])
             dataset = DatasetConfig.model_validate(facts["dataset"])
-            require_fitting(settings, value["network"])
-            return cls.build(settings, dataset, value["network"], facts["selection"])
+            count = facts.get("members", 1)
+            require_fitting(settings, value["network"], count)
+            return cls.build(settings, dataset, value["network"], facts["selection"], count)
         except (ValueError, KeyError, RuntimeError, TypeError, AttributeError, UserError) as error:
             raise UserError(f"{path}: the weights do not fit their own settings; train the run again") from error
 
 
-def require_fitting(settings: RunSettings, state: dict[str, Tensor]) -> None:
-    """Raise `ValueError` unless parameters are of the network that the settings describe."""
+def members(network: nn.Module) -> int:
+    """Return how many networks make a prediction together."""
+    return len(network.members) if isinstance(network, nets.Ensemble) else 1
+
+
+def require_fitting(settings: RunSettings, state: dict[str, Tensor], count: int) -> None:
+    """Raise `ValueError` unless parameters are of the network, or so many of them, that the settings describe."""
+    if not 1 <= count <= MOST_MEMBERS:
+        raise ValueError("no ensemble has so many members")
     # Made without memory: a file may ask for any number of channels.
     with torch.device("meta"):
-        network = nets.build(settings.dimensions, len(settings.classes) + 1, settings.channels)
+        network = nets.build(settings.dimensions, len(settings.classes) + 1, settings.channels, count)
     if {k: v.shape for k, v in network.state_dict().items()} != {k: v.shape for k, v in state.items()}:
         raise ValueError("parameters of another network")

@@ -22,9 +22,7 @@ class Method(method.Method):
     """Student and teacher, trained by L = L_mix + λ (L_low + L_high) (Eq. 1)."""
 
     def __init__(self, settings: RunSettings) -> None:
-        super().__init__()
-        self.settings, self.options = settings, settings.options
-        self.labeled_batch, self.unlabeled_batch = settings.labeled_batch, settings.unlabeled_batch
+        super().__init__(settings)
         self.student = nets.build(settings.dimensions, len(settings.classes) + 1, settings.channels)
         self.teacher = copy.deepcopy(self.student).requires_grad_(False)
         self.join(Team())
@@ -112,7 +110,7 @@ class Method(method.Method):
         """Return the features called `name` of the mixed and of the unlabeled streams."""
         return [feature(name, out) for out in student], self.team.gather([feature(name, out) for out in teacher])
 
-    def after_step(self) -> None:
+    def after_step(self, _: Batch) -> None:
         """Let the teacher follow the student."""
         self.team.combine_statistics()
         update_teacher(self.teacher, self.student, self.options.ema_decay, buffers=self.options.ema_buffers)

@@ -1,30 +1,85 @@
-"""What the training loop needs to know of a method."""
+"""What the training loop needs to know of a method: a method says what is done, the loop does it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from typing import NamedTuple
 
 from torch import Tensor, nn
 
 from m3hl.compute.team import Team
+from m3hl.config.run import RunSettings
 from m3hl.data.batches import Batch
 from m3hl.errors import UserError
+from m3hl.methods.parts.optimization import Update, sgd_update
 from m3hl.nets.output import Output
 
 
-class Method(nn.Module):
-    """A network in training, with the losses that train it.
+class Selected(NamedTuple):
+    """What a stage hands over to the next: a network as it was at the iteration that was selected.
 
     Attributes:
-        student: the network that is optimised, selected and evaluated.
-        labeled_batch, unlabeled_batch: samples that a step wants; the loop draws them.
+        weights: parameters and running statistics by name, on the CPU.
+        momentum: SGD's, by the parameter's name; empty unless the stage `keeps_momentum`.
+    """
+
+    weights: dict[str, Tensor]
+    momentum: dict[str, Tensor]
+
+
+class Method(nn.Module):
+    """One stage of a run, for most methods the only one: networks, and what an iteration does with them.
+
+    With a `student` and its `losses` a method is complete; everything else has a default. What an iteration hands
+    on to the next is kept in submodules and buffers, which are in checkpoints; random choices come from the batch;
+    and each iteration begins with every part in training mode. So a run that was killed ends with the same bits.
+
+    Attributes:
+        student: the network that is trained, selected and evaluated.
+        settings: of the run.
+        options: the method's knobs.
+        labeled_batch, unlabeled_batch: samples that an iteration wants; none of a kind is fine.
+        stage: what this stage is called.
+        keeps_momentum: whether SGD's momentum is selected with the weights, for the next stage.
     """
 
     student: nn.Module
-    labeled_batch: int
-    unlabeled_batch: int
+    stage = "training"
+    keeps_momentum = False
+
+    def __init__(self, settings: RunSettings) -> None:
+        super().__init__()
+        self.settings, self.options = settings, settings.options
+        self.labeled_batch, self.unlabeled_batch = settings.labeled_batch, settings.unlabeled_batch
+
+    @classmethod
+    def length(cls, settings: RunSettings) -> int:
+        """Return the iterations of this stage."""
+        return settings.iterations
 
     def losses(self, batch: Batch) -> dict[str, Tensor]:
-        """Return scalar losses by name; "loss" is the one to minimise, the others are logged."""
+        """Return scalars by name; "loss" is minimised, the others are logged."""
         raise NotImplementedError
+
+    def trained(self) -> Iterable[nn.Module]:
+        """Return what is trained with `losses`: networks, and parts that are neither validated nor exported."""
+        return [self.student]
+
+    def updates(self) -> list[Update]:
+        """Return the updates of one iteration, in order: losses, their optimiser, and its learning rate."""
+        return [sgd_update(self.losses, self.trained(), self.options)]
+
+    def after_step(self, batch: Batch) -> None:
+        """Update what follows the trained networks; called at the end of each iteration."""
+
+    def results(self) -> dict[str, nn.Module]:
+        """Return the networks that are selected, each by its own validation, by name; the first is the result."""
+        return {"student": self.student}
+
+    def networks(self) -> dict[str, nn.Module]:
+        """Return the networks that are validated, by name: the results, and whatever shall have a curve."""
+        return self.results()
+
+    def take_over(self, selected: dict[str, Selected], updates: list[Update]) -> None:
+        """Begin from the results of the stage before; `updates` are this stage's, fresh."""
 
     def pseudo_labels(self, network: Callable[[Tensor], Output], images: Tensor) -> Tensor:
         """Return the labels (B_u, *) that the method would make of unlabeled images (B_u, 1, *) with a network."""
@@ -33,11 +88,4 @@ class Method(nn.Module):
     def join(self, team: Team) -> None:
         """Train with other processes; raises `UserError` where a method cannot be shared out."""
         if team.size > 1:
-            raise UserError("only method m3hl is trained by two processes; start one")
-
-    def after_step(self) -> None:
-        """Update what follows the student; called after each optimiser step."""
-
-    def networks(self) -> dict[str, nn.Module]:
-        """Return the networks that are validated, by name; the first is the student."""
-        return {"student": self.student}
+            raise UserError(f"method {self.settings.method} is trained by one process; start one")

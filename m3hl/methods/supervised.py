@@ -13,8 +13,7 @@ class Method(method.Method):
     """One network, trained by cross entropy and Dice; with all cases labeled it is the upper bound."""
 
     def __init__(self, settings: RunSettings) -> None:
-        super().__init__()
-        self.options = settings.options
+        super().__init__(settings)
         self.labeled_batch, self.unlabeled_batch = settings.labeled_batch + settings.unlabeled_batch, 0
         self.student = nets.build(settings.dimensions, len(settings.classes) + 1, settings.channels)
 

@@ -1,19 +1,30 @@
-"""Segmentation networks that return logits and the features that M³HL compares."""
+"""Segmentation networks that return logits and the features that methods compare."""
 
 import importlib
 
 from torch import nn
 
+from m3hl.nets.ensemble import Ensemble
 from m3hl.nets.output import Output
 
-__all__ = ["Output", "build"]
+__all__ = ["Ensemble", "Output", "build"]
 
 NETWORKS = {2: "UNet", 3: "VNet"}
 """Class by dimension, in the module of its name in small letters."""
 
 
-def build(dimensions: int, classes: int, channels: int) -> nn.Module:
-    """Return a U-Net for 2D or a V-Net for 3D with `classes` output channels, background included."""
+def build(dimensions: int, classes: int, channels: int, members: int = 1) -> nn.Module:
+    """Return a U-Net for 2D or a V-Net for 3D with `classes` output channels, background included.
+
+    Args:
+        dimensions: 2 or 3.
+        classes: output channels.
+        channels: feature channels of the first level.
+        members: with more than one, the ensemble of so many networks.
+    """
     name = NETWORKS[dimensions]
     # Imported by name, so that an edit in the V-Net is none in a 2D run (m3hl.provenance.fingerprint).
-    return getattr(importlib.import_module(f"{__name__}.{name.lower()}"), name)(classes, channels)
+    network = getattr(importlib.import_module(f"{__name__}.{name.lower()}"), name)
+    if members == 1:
+        return network(classes, channels)
+    return Ensemble(network(classes, channels) for _ in range(members))

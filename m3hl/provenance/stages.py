@@ -51,9 +51,9 @@ def modules(config: Config, stage: str, dataset: str | None = None, method: str 
         if stage in ("train", "evaluate"):
             found.append("m3hl.nets.unet" if dimensions == 2 else "m3hl.nets.vnet")
     for name in read_methods(config, stage, method):
-        found.append(f"{methods.__name__}.{name}")
+        found.append(f"{methods.__name__}.{methods.module_name(name)}")
         if stage == "train":
-            found.append(f"m3hl.methods.{name}")
+            found.append(f"m3hl.methods.{methods.module_name(name)}")
     return found
 
 

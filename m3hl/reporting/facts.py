@@ -3,13 +3,12 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from m3hl.config import methods
 from m3hl.config.dataset import DatasetConfig
 from m3hl.config.datasets import describe
 from m3hl.config.experiment import MethodConfig
 from m3hl.config.run import published_or
 from m3hl.reporting.text import NONE, count, times
-
-LABELS = {"m3hl": "M³HL", "supervised": "Supervised"}
 
 
 @dataclass(frozen=True)
@@ -80,9 +79,8 @@ def method_facts(name: str, config: MethodConfig) -> MethodFacts:
     """Return what the configuration says about a method."""
     parts = [f"preset {config.preset}"] if config.preset else []
     parts += [f"{key} {plain(value)}" for key, value in config.options.items()]
-    return MethodFacts(
-        name, config.method, LABELS.get(name, name), "; ".join(parts) or "default settings", not config.options
-    )
+    label = methods.load(config.method).TITLE if name == config.method else name
+    return MethodFacts(name, config.method, label, "; ".join(parts) or "default settings", not config.options)
 
 
 def differences(config: DatasetConfig) -> tuple[str, ...]:

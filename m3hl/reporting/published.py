@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from math import nan
 
+from m3hl.config import methods
+
 SOURCE = "Liu et al., MICCAI 2025, Table 1"
 
 
@@ -45,7 +47,6 @@ ROWS = (
     ("ABD", "CVPR 2024", (89.81, 81.95, 1.46, 0.49), None),
     ("M³HL", "MICCAI 2025", (90.47, 83.23, 1.43, 0.34), (91.01, 83.43, 5.72, 1.59)),
 )
-OURS = {"Supervised": "supervised", "M³HL": "m3hl"}
 NOTES = {
     "acdc": (),
     "la": (
@@ -59,9 +60,11 @@ NOTES = {
 
 def table1(kind: str) -> tuple[Published, ...]:
     """Return the rows of Table 1 for "acdc" or "la", in printed order; dashes are NaN."""
-    column = {"acdc": 2, "la": 3}[kind]
+    column = {"acdc": 0, "la": 1}[kind]
+    ours = {methods.load(name).TITLE: name for name in methods.names()}
     return tuple(
-        Published(row[0], row[1], *(row[column] or (nan,) * 4), ours=OURS.get(row[0], "")) for row in ROWS
+        Published(title, venue, *(numbers[column] or (nan,) * 4), ours=ours.get(title.rstrip("*"), ""))
+        for title, venue, *numbers in ROWS
     )
 
 

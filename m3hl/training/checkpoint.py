@@ -15,7 +15,7 @@ from m3hl.files.tensors import load_tensors, save_tensors
 
 log = logging.getLogger(__name__)
 
-FORMAT, VERSION = "m3hl-checkpoint", 2
+FORMAT, VERSION = "m3hl-checkpoint", 3
 IDENTITY = "identity.json"
 MISFITS = (KeyError, TypeError, ValueError, AttributeError, RuntimeError, IndexError)
 """How a state fails that is none of this run's."""
@@ -70,7 +70,7 @@ class Checkpoints:
         self._cost = self._saved - begun
 
     def load(self) -> dict[str, Any] | None:
-        """Return the newest whole state and restore torch's random generators; None where there is none.
+        """Return the newest whole state; None where there is none.
 
         A damaged newest checkpoint is put aside with a warning.
 
@@ -93,7 +93,6 @@ class Checkpoints:
                 self._require_same_run(path, value["identity"])
                 if keys := differing(self.arithmetic, value["arithmetic"]):
                     log.warning("warning: %s was written with other %s: the last bits may differ", path, keys)
-                restore_random_state(value["random"])
             except MISFITS as error:
                 raise misfit(path) from error
             return value

@@ -25,11 +25,21 @@ class History:
             self._sums[name] = self._sums[name] + value if name in self._sums else value
         self._count += 1
 
-    def close_row(self, iteration: int, learning_rate: float, scores: dict[str, float]) -> dict[str, Any]:
-        """Append and return the row of `iteration`: means since the last row, and validation scores."""
+    def close_row(
+        self, iteration: int, learning_rate: float, scores: dict[str, float], stage: int | None = None
+    ) -> dict[str, Any]:
+        """Append and return the row of `iteration`: means since the last row, and validation scores.
+
+        Args:
+            iteration: iterations done.
+            learning_rate: of the last of them.
+            scores: of the validation, empty where there was none.
+            stage: number of the stage, from 1; None in a run without stages.
+        """
         means = {name: float(total) / self._count for name, total in self._sums.items()}
         self._sums, self._count = {}, 0
-        row = {"iteration": iteration, "learning_rate": learning_rate, **means, **scores}
+        which = {} if stage is None else {"stage": stage}
+        row = {"iteration": iteration, **which, "learning_rate": learning_rate, **means, **scores}
         self.rows.append(row)
         return row
 
@@ -41,8 +51,9 @@ class History:
     def summary(self) -> str:
         """Return the newest loss and validation Dice, for a progress line."""
         loss = f"loss {self.rows[-1]['loss']:.3f}" if self.rows else ""
-        scores = [row["val_student_dice"] for row in self.rows if "val_student_dice" in row]
-        return f"{loss}  Dice {scores[-1]:.1f}" if scores else loss
+        # The first network of a row is the result.
+        scores = [value for row in reversed(self.rows) for name, value in row.items() if name.startswith("val_")]
+        return f"{loss}  Dice {scores[0]:.1f}" if scores else loss
 
     def write(self, path: Path) -> None:
         """Write the rows as CSV; floats keep every bit."""

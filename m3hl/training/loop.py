@@ -1,8 +1,9 @@
-"""Training, from the first iteration or from a checkpoint to the last."""
+"""Training, from the first iteration or from a checkpoint to the last, stage by stage."""
 
 import logging
 import time
 from contextlib import closing, nullcontext
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +21,9 @@ from m3hl.methods.method import Method
 from m3hl.progress import Progress
 from m3hl.training.checkpoint import MISFITS, Checkpoints, misfit
 from m3hl.training.curves import Curves
-from m3hl.training.history import History
 from m3hl.training.interruption import SAVED, Interrupted, Interruption
-from m3hl.training.optimization import learning_rate, sgd, step
+from m3hl.training.optimization import step
 from m3hl.training.pseudo_labels import PseudoLabelCheck
-from m3hl.training.selection import Selection
 from m3hl.training.state import Training
 from m3hl.training.validation import Validation
 
@@ -34,6 +33,40 @@ ROWS_PER_VALIDATION = 5
 """Rows of the learning curve from one validation to the next."""
 MEMORY_FORMAT = {2: torch.channels_last, 3: torch.channels_last_3d}
 """Order of the weights in memory, by dimension: a quarter faster with few channels on a CPU."""
+
+
+@dataclass(frozen=True)
+class Session:
+    """What stays as it is while a process trains a run; only the first of a team validates and saves.
+
+    Attributes:
+        settings: all that decides the outcome.
+        store: the data set.
+        label: name of the run in progress lines.
+        execution: where and how to compute.
+        team: the processes that train the run.
+        stages: number of stages.
+        iterations: of all stages.
+        validation: None in other processes than the first; so is `board`.
+        board: TensorBoard's curves.
+        interruption: notes a signal.
+    """
+
+    settings: RunSettings
+    store: Store
+    label: str
+    execution: Execution
+    team: Team
+    stages: int
+    iterations: int
+    validation: Validation | None
+    board: Curves | None
+    interruption: Interruption
+
+    @property
+    def first(self) -> bool:
+        """Return whether this process validates and saves."""
+        return self.team.rank == 0
 
 
 def train(
@@ -61,96 +94,133 @@ def train(
         UserError: the store does not fit the settings, the checkpoint belongs to another run, the loss is not
             finite, or a signal interrupted the run, which is saved then.
     """
-    team, device = team or Team(), execution.device
+    team = team or Team()
     first = team.rank == 0
     torch.manual_seed(settings.seed)
-    method = methods.build(settings).to(device, memory_format=MEMORY_FORMAT[settings.dimensions]).train()
-    execution.prepare(list(method.networks().values()), deterministic=settings.deterministic)
-    counts = method.labeled_batch, method.unlabeled_batch
-    batches = Batches.load(store, settings, device, counts, execution.budget())
-    validation = Validation.load(store, settings, device) if first else None
-    check = PseudoLabelCheck.load(store, settings, method.unlabeled_batch, device) if first else None
-    optimizer, selection = sgd(method, settings.options), Selection(settings.selection)
+    stages = methods.stages(settings)
     identity = {"settings": settings.model_dump(mode="json"), "store": sha256_file(store.path), "code": code}
     checkpoints = Checkpoints(work, identity, execution.arithmetic() | {"processes": team.size})
-    training = Training(method, optimizer, History(), selection, checkpoints, facts(batches, method))
-    if state := checkpoints.load():
-        try:
-            training.load_state_dict(state)
-        except MISFITS as error:
-            raise misfit(checkpoints.last) from error
+    training, saved = Training(checkpoints), checkpoints.load() or {}
+    validation = Validation.load(store, settings, execution.device) if first else None
+    board = Curves(checkpoints.folder / "tensorboard", saved.get("iteration", 0)) if first else None
+    with closing(board) if board else nullcontext(), Interruption() as interruption:
+        total = sum(stage.length(settings) for stage in stages)
+        session = Session(
+            settings, store, label, execution, team, len(stages), total, validation, board, interruption
+        )
+        for number in range(saved.get("stage", 0), len(stages)):
+            training.begin(number, prepared_method(session, number), settings.selection)
+            with closing(load_batches(training, session)) as batches:
+                training.facts = facts(batches, training.method)
+                if saved.get("stage") == number:
+                    restore(training, saved)
+                training.method.join(team)
+                train_stage(training, session, batches)
+    return training
 
-    method.join(team)
 
+def prepared_method(session: Session, number: int) -> Method:
+    """Return the networks of a stage, new, on the device."""
+    settings, execution = session.settings, session.execution
+    method = methods.build(settings, number)
+    method.to(execution.device, memory_format=MEMORY_FORMAT[settings.dimensions]).train()
+    execution.prepare(list(method.networks().values()), deterministic=settings.deterministic)
+    return method
+
+
+def load_batches(training: Training, session: Session) -> Batches:
+    """Return the batches of a stage."""
+    return Batches.load(
+        session.store,
+        session.settings,
+        session.execution.device,
+        (training.method.labeled_batch, training.method.unlabeled_batch),
+        session.execution.budget(),
+        stage=training.stage,
+        iterations=training.length,
+    )
+
+
+def restore(training: Training, saved: dict[str, Any]) -> None:
+    """Go on from a checkpoint in a stage that has begun anew; raises `UserError` where they do not fit."""
+    try:
+        training.load_state_dict(saved)
+    except MISFITS as error:
+        raise misfit(training.checkpoints.last) from error
+
+
+def train_stage(training: Training, session: Session, batches: Batches) -> None:
+    """Train the stage that has begun, or was taken up, to its end."""
+    method, settings, team = training.method, session.settings, session.team
+    device, check = session.execution.device, None
+    if session.first:
+        check = PseudoLabelCheck.load(session.store, settings, method.unlabeled_batch, device)
+    label = stage_label(training, session)
     log.info("%s  %s", label, start_line(training))
     begun = time.monotonic() - training.seconds
-    progress = Progress(label, settings.iterations, done=training.iteration)
-    with (
-        closing(batches),
-        closing(Curves(checkpoints.folder / "tensorboard", training.iteration))
-        if first
-        else nullcontext() as board,
-        Interruption() as interruption,
-    ):
-        try:
-            while True:
-                # Before the next step: a run that was interrupted while it validated begins with that.
-                if row_is_due(training, settings):
-                    with execution.validating():
-                        record(training, settings, validation, check, board, interruption)
-                    training.seconds = time.monotonic() - begun
-                    if first and checkpoint_is_due(training, settings):
-                        checkpoints.save(training.state_dict())
-                progress.update(training.iteration, training.history.summary())
-                if training.iteration == settings.iterations:
-                    return training
-                if team.any(interruption.name is not None, device):
-                    raise Interrupted(interruption.name or "a signal to another process")
-                rate = learning_rate(settings.options, training.iteration)
-                batch = batches.draw(training.iteration)
-                training.history.add(team.mean(step(method, training.optimizer, batch, rate, execution)))
-                training.iteration += 1
-        except Interrupted as signal:
-            training.seconds = time.monotonic() - begun
-            training.require_finite()
-            if first:
-                checkpoints.save(training.state_dict())
-            raise UserError(f"{signal} at iteration {training.iteration}: {SAVED}") from signal
+    progress = Progress(label, session.iterations, done=training.iteration)
+    try:
+        while True:
+            # Before the next step: a run that was interrupted while it validated begins with that.
+            if row_is_due(training, settings):
+                with session.execution.validating():
+                    record(training, session, check)
+                training.seconds = time.monotonic() - begun
+                if session.first and checkpoint_is_due(training, settings):
+                    training.checkpoints.save(training.state_dict())
+            progress.update(training.iteration, training.history.summary())
+            if training.stage_iteration == training.length:
+                return
+            if team.any(session.interruption.name is not None, device):
+                raise Interrupted(session.interruption.name or "a signal to another process")
+            batch = batches.draw(training.stage_iteration)
+            training.history.add(team.mean(step(method, training.updates, batch, session.execution)))
+            training.iteration += 1
+    except Interrupted as signal:
+        training.seconds = time.monotonic() - begun
+        training.require_finite()
+        if session.first:
+            training.checkpoints.save(training.state_dict())
+        raise UserError(f"{signal} at iteration {training.iteration}: {SAVED}") from signal
 
 
 def row_is_due(training: Training, settings: RunSettings) -> bool:
     """Return whether the learning curve lacks a row for the iterations done."""
-    done, every = training.iteration, max(1, settings.validate_every // ROWS_PER_VALIDATION)
-    due = done % every == 0 or is_due(done, settings.validate_every, settings.iterations)
-    return due and done > training.history.last_iteration
+    done, every = training.stage_iteration, max(1, settings.validate_every // ROWS_PER_VALIDATION)
+    due = done % every == 0 or is_due(done, settings.validate_every, training.length)
+    return due and training.iteration > max(training.begun, training.history.last_iteration)
 
 
 def checkpoint_is_due(training: Training, settings: RunSettings) -> bool:
-    """Return whether the state after a validation is saved: the last one always, others if time allows."""
-    done, every = training.iteration, settings.validate_every
-    return done == settings.iterations or (done % every == 0 and training.checkpoints.due)
+    """Return whether the state after a validation is saved: a stage's last one always, others if time allows."""
+    done, every = training.stage_iteration, settings.validate_every
+    return done == training.length or (done % every == 0 and training.checkpoints.due)
 
 
-def record(
-    training: Training,
-    settings: RunSettings,
-    validation: Validation | None,
-    check: PseudoLabelCheck | None,
-    board: Curves | None,
-    interruption: Interruption,
-) -> None:
+def record(training: Training, session: Session, check: PseudoLabelCheck | None) -> None:
     """Add a row to the learning curve; where validation is due, validate and offer the weights for selection."""
-    method, iteration = training.method, training.iteration
-    validates = is_due(iteration, settings.validate_every, settings.iterations)
-    scores = validation(method.networks(), interruption.check) if validates and validation else {}
+    method, iteration, done = training.method, training.iteration, training.stage_iteration
+    validates = is_due(done, session.settings.validate_every, training.length)
+    scores: dict[str, float] = {}
+    if validates and session.validation:
+        scores = session.validation(method.networks(), session.interruption.check)
     if validates and check:
         scores |= check(method)
-    row = training.history.close_row(iteration, learning_rate(settings.options, iteration - 1), scores)
+    rate = training.updates[0].rate(done - 1, training.length)
+    stage = training.stage + 1 if session.stages > 1 else None
+    row = training.history.close_row(iteration, rate, scores, stage)
     training.require_finite()
-    if board:
-        board.add(row, iteration)
+    if session.board:
+        session.board.add(row, iteration)
     if validates:
-        training.selection.offer(method.student, iteration, scores.get("val_student_dice"))
+        training.offer(scores)
+
+
+def stage_label(training: Training, session: Session) -> str:
+    """Return what progress lines call the run, and its stage where there are several."""
+    if session.stages == 1:
+        return session.label
+    return f"{session.label} · stage {training.stage + 1} of {session.stages}, {training.method.stage}"
 
 
 def start_line(training: Training) -> str:
@@ -170,6 +240,6 @@ def is_due(iteration: int, every: int, total: int) -> bool:
 
 def facts(batches: Batches, method: Method) -> dict[str, Any]:
     """Return which cases a run uses, how many samples and parameters it has, and where its images were."""
-    parameters = sum(p.numel() for p in method.student.parameters())
-    counts = batches.facts["counts"] | {"parameters": parameters}
-    return batches.facts | {"counts": counts, "images_in": batches.labeled.place}
+    result = next(iter(method.results().values()))
+    counts = batches.facts["counts"] | {"parameters": sum(p.numel() for p in result.parameters())}
+    return batches.facts | {"counts": counts, "images_in": batches.place}

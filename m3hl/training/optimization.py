@@ -1,43 +1,29 @@
-"""One step of stochastic gradient descent, and its schedule."""
+"""What one iteration does: every update of a method, and what follows them."""
 
-import torch
+from collections.abc import Iterable
+
 from torch import Tensor
 
 from m3hl.compute.execution import Execution
-from m3hl.config.methods.optimizer import OptimizerOptions
 from m3hl.data.batches import Batch
 from m3hl.methods.method import Method
+from m3hl.methods.parts.optimization import Update
 
 
-def step(
-    method: Method, optimizer: torch.optim.Optimizer, batch: Batch, rate: float, execution: Execution
-) -> dict[str, Tensor]:
-    """Do one optimiser step with learning rate `rate` and return the losses, without waiting for a GPU."""
+def step(method: Method, updates: Iterable[Update], batch: Batch, execution: Execution) -> dict[str, Tensor]:
+    """Do one iteration and return its losses, without waiting for a GPU; "loss" is the first update's."""
     execution.next_step()
-    for group in optimizer.param_groups:
-        group["lr"] = rate
-    with execution.precise():
-        losses = method.losses(batch)
-    optimizer.zero_grad()
-    losses["loss"].backward()
-    optimizer.step()
-    method.after_step()
-    return losses
-
-
-def sgd(method: Method, options: OptimizerOptions) -> torch.optim.SGD:
-    """Return the optimiser of the method's student."""
-    return torch.optim.SGD(
-        method.student.parameters(),
-        lr=options.learning_rate,
-        momentum=options.momentum,
-        weight_decay=options.weight_decay,
-        fused=True,
-    )
-
-
-def learning_rate(options: OptimizerOptions, iteration: int) -> float:
-    """Return the step size of `iteration` (from 0)."""
-    if options.learning_rate_decay_every is None:
-        return options.learning_rate
-    return options.learning_rate * options.learning_rate_decay ** (iteration // options.learning_rate_decay_every)
+    logged: dict[str, Tensor] = {}
+    for update in updates:
+        for group in update.optimizer.param_groups:
+            group["lr"] = update.rate(batch.iteration, batch.iterations)
+        with execution.precise():
+            losses = update.losses(batch)
+        update.optimizer.zero_grad()
+        losses["loss"].backward()
+        update.optimizer.step()
+        logged = losses | logged
+    method.after_step(batch)
+    # Modes are in no checkpoint, so none must outlast an iteration.
+    method.train()
+    return logged

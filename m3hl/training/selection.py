@@ -1,8 +1,11 @@
-"""Which iteration's weights are kept as the result of a run."""
+"""Which iteration's weights are kept as the result of a run, or of one of its stages."""
 
+from collections.abc import Callable
 from typing import Any
 
 from torch import Tensor, nn
+
+from m3hl.methods.method import Selected
 
 
 class Selection:
@@ -17,18 +20,31 @@ class Selection:
         self.iteration: int | None = None
         self.dice: float | None = None
         self.weights: dict[str, Tensor] = {}
+        self.momentum: dict[str, Tensor] = {}
 
-    def offer(self, network: nn.Module, iteration: int, dice: float | None) -> None:
+    def offer(
+        self,
+        network: nn.Module,
+        iteration: int,
+        dice: float | None,
+        momentum: Callable[[], dict[str, Tensor]] = dict,
+    ) -> None:
         """Take the network's weights if they are better, or if the rule is the last iteration.
 
         Args:
             network: copied when taken.
             iteration: iterations done.
             dice: Dice of the split that is validated (percent), None where there is no such split.
+            momentum: returns a copy of the optimiser's, which is taken with the weights.
         """
         if self.rule == "last" or self.dice is None or (dice is not None and dice > self.dice):
             self.iteration, self.dice = iteration, dice
             self.weights = {name: value.detach().cpu().clone() for name, value in network.state_dict().items()}
+            self.momentum = momentum()
+
+    def selected(self) -> Selected:
+        """Return what a next stage can take over."""
+        return Selected(self.weights, self.momentum)
 
     def summary(self) -> dict[str, Any]:
         """Return rule, iteration and Dice (percent)."""

@@ -61,7 +61,8 @@ class Validation:
         return {f"val_{name}_dice": self.score(network, check) for name, network in networks.items()}
 
     def score(self, network: nn.Module, check: Callable[[], None]) -> float:
-        """Return one network's mean Dice (percent) over cases and classes; it is put back in training mode."""
+        """Return one network's mean Dice (percent) over cases and classes; its modes are then as before."""
+        modes = [(part, part.training) for part in network.modules()]
         network.eval()
         scores = []
         # Volumes of a few slices pass a GPU together, and the one number at the end is all that is waited for.
@@ -71,7 +72,8 @@ class Validation:
             images, truths = zip(*self.cases[start : start + together], strict=True)
             predictions = self.protocol.segment(network, images)
             scores += [mean_dice(p, t, self.classes) for p, t in zip(predictions, truths, strict=True)]
-        network.train()
+        for part, training in modes:
+            part.training = training
         return torch.stack(scores).nanmean().item()
 
 

@@ -16,7 +16,7 @@ from m3hl.data.placement import Budget
 from m3hl.data.store import Store
 from m3hl.methods import m3hl
 from m3hl.training.loop import MEMORY_FORMAT
-from m3hl.training.optimization import sgd, step
+from m3hl.training.optimization import step
 from tests.benchmarks.clock import Parts, seconds_each
 from tests.benchmarks.plain import PlainTraining
 
@@ -41,7 +41,7 @@ class Training:
         self.method = methods.build(settings)
         self.method.to(execution.device, memory_format=MEMORY_FORMAT[settings.dimensions]).train()
         execution.prepare(list(self.method.networks().values()), deterministic=False)
-        self.optimizer = sgd(self.method, settings.options)
+        self.updates = self.method.updates()
         counts = self.method.labeled_batch, self.method.unlabeled_batch
         self.batches = Batches.load(store, settings, execution.device, counts, BUDGETS[place])
 
@@ -49,7 +49,7 @@ class Training:
         """Do one iteration."""
         batch = self.batches.draw(self.iteration)
         self.iteration += 1
-        return step(self.method, self.optimizer, batch, 0.01, self.execution)
+        return step(self.method, self.updates, batch, self.execution)
 
     def close(self) -> None:
         """Read no further."""
@@ -74,7 +74,7 @@ def parts_of_a_step(settings: RunSettings, path: Path, execution: Execution, rou
     parts = Parts(execution.device)
     with Store(path) as store, closing(Training(settings, store, execution)) as training:
         training.step()
-        method, optimizer = training.method, training.optimizer
+        method, optimizer = training.method, training.updates[0].optimizer
 
         def which(network: Any, streams: Any) -> str:
             return "teacher" if network is method.teacher else "student, forward"

@@ -3,7 +3,6 @@
 import copy
 import json
 import logging
-import multiprocessing
 import sys
 from contextlib import contextmanager
 from pathlib import Path
@@ -91,14 +90,6 @@ def mistake(program):
         return code, line
 
     return run
-
-
-@pytest.fixture(scope="session")
-def forkserver():
-    """Return what starts processes within milliseconds; its server loads the libraries, once for all tests."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["m3hl.commands.train", "m3hl.training.loop", "torch._dynamo"])
-    return context
 
 
 class Study:

@@ -14,7 +14,7 @@ from m3hl.data.batches import Batches
 from m3hl.data.placement import Budget
 from m3hl.data.store import Store
 from m3hl.training.history import History
-from m3hl.training.optimization import sgd, step
+from m3hl.training.optimization import step
 
 CPU = torch.device("cpu")
 STEPS, GROWN_UP = 2000, 400
@@ -41,13 +41,13 @@ def _one_thread():
 def test_memory_does_not_grow_over_2000_steps(run_settings, make_store, place):
     settings = run_settings(2, method="m3hl", channels=1)
     method = methods.build(settings).train()
-    optimizer, history, sizes = sgd(method, settings.options), History(), {}
+    updates, history, sizes = method.updates(), History(), {}
     with (
         Store(make_store(2)) as store,
         closing(Batches.load(store, settings, CPU, (2, 2), BUDGETS[place])) as batches,
     ):
         for iteration in range(STEPS):
-            history.add(step(method, optimizer, batches.draw(iteration), 0.01, Execution(CPU)))
+            history.add(step(method, updates, batches.draw(iteration), Execution(CPU)))
             if iteration in (GROWN_UP, STEPS - 1):
                 sizes[iteration] = held()
     # A label map that is kept from each step (8 KiB) would be more.

@@ -47,7 +47,7 @@ def test_streams_that_share_anything_are_not_shared_out(options, make_settings):
 
 
 def test_the_baseline_is_trained_by_one_process(make_settings):
-    with pytest.raises(UserError, match="only method m3hl is trained by two processes"):
+    with pytest.raises(UserError, match="method supervised is trained by one process"):
         methods.build(make_settings(2, method="supervised")).join(Team(1, 2))
 
 

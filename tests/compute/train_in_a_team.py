@@ -13,7 +13,7 @@ from m3hl.compute.team import started_team
 from m3hl.config.methods import m3hl
 from m3hl.config.run import RunSettings
 from m3hl.data.batches import Batch
-from m3hl.training.optimization import sgd, step
+from m3hl.training.optimization import step
 
 CPU = Execution(torch.device("cpu"))
 CROPS, CLASSES = {2: (32, 48), 3: (48, 48, 48)}, {2: ("a", "b", "c"), 3: ("a",)}
@@ -44,13 +44,13 @@ def main(dimensions, preset):
             module.p = 0.0
     with started_team(torch.device("cpu")) as team:
         method.join(team)
-        optimizer, losses = sgd(method, settings.options), []
+        updates, losses = method.updates(), []
         for iteration in range(3):
             rng = np.random.default_rng(iteration)
             labeled, unlabeled = torch.from_numpy(rng.standard_normal((2, 4, 1, *crop), dtype=np.float32))
             labels = torch.from_numpy(rng.integers(0, len(classes) + 1, (4, *crop)))
             batch = Batch(labeled, labels, unlabeled, rng)
-            values = team.mean(step(method, optimizer, batch, 0.01, CPU))
+            values = team.mean(step(method, updates, batch, CPU))
             losses.append({name: value.item() for name, value in values.items()})
     if team.rank == 0:
         networks = {name: facts(network) for name, network in method.networks().items()}

@@ -102,7 +102,7 @@ def test_text_and_file_are_the_same(tmp_path):
         (
             "datasets.hearts.training",
             {"crop": [16, 16], "labeled_batch": 2, "unlabeled_batch": 2},
-            r"crop \[16, 16\] with labeled_batch 2 leaves one value per channel",
+            r"crop \[16, 16\] with 1 sample in one pass leaves one value per channel",
         ),
         ("datasets.hearts", {"kind": "acdc", "source": "public"}, r"source: public needs a path"),
         (

@@ -9,7 +9,7 @@ from torch import nn
 from m3hl import methods, nets
 from m3hl.compute.execution import Execution
 from m3hl.methods.parts.losses import segmentation_loss
-from m3hl.training.optimization import sgd, step
+from m3hl.training.optimization import step
 
 CPU = Execution(torch.device("cpu"))
 LABELED, UNLABELED = 1.0, 0.0
@@ -192,7 +192,7 @@ def test_a_cell_is_a_quarter_of_the_crop_unless_told_otherwise(dimensions, make_
 def test_a_mask_of_nothing_or_everything_is_no_problem(ratio, preset, make_settings, make_batch):
     run = make_settings(2, preset=preset, mask_ratio=ratio, supervised_loss=True)
     method = methods.build(run).train()
-    losses = step(method, sgd(method, run.options), make_batch(run), 0.01, CPU)
+    losses = step(method, method.updates(), make_batch(run), CPU)
     assert all(torch.isfinite(value) for value in losses.values())
     assert all(torch.isfinite(p).all() for p in method.parameters())
 
@@ -268,18 +268,18 @@ def test_the_teacher_has_dropout_too(make_evaluated):
 
 @pytest.mark.parametrize("buffers", [True, False])
 def test_the_teacher_follows_the_student_after_a_step(buffers, make_settings, make_batch):
-    run = make_settings(2, ema_decay=0.75, ema_buffers=buffers)
+    run = make_settings(2, ema_decay=0.75, ema_buffers=buffers, learning_rate=0.1)
     method, batch = methods.build(run).train(), make_batch(run)
     before = {name: p.clone() for name, p in method.teacher.named_parameters()}
-    optimizer, followed = sgd(method, run.options), {}
+    updates, followed = method.updates(), {}
     after_step = method.after_step
 
-    def spy():
+    def spy(batch):
         followed.update({name: b.clone() for name, b in method.teacher.named_buffers()})
-        after_step()
+        after_step(batch)
 
     method.after_step = spy
-    step(method, optimizer, batch, 0.1, CPU)
+    step(method, updates, batch, CPU)
     student = dict(method.student.named_parameters())
     for name, p in method.teacher.named_parameters():
         torch.testing.assert_close(p, 0.75 * before[name] + 0.25 * student[name].detach())

@@ -3,7 +3,7 @@
 import pytest
 
 from m3hl.config.experiment import Run, parse_config
-from m3hl.training.optimization import learning_rate
+from m3hl.methods.parts.optimization import learning_rate
 
 PAPER = {
     "learning_rate": 1e-3,
@@ -75,7 +75,8 @@ def test_presets_are_as_the_table_says(preset, kind):
     expected = BOTH | TABLE[preset, kind]
     assert {key: options.pop(key) for key in expected} == expected
     # Any other key would be a choice that the table does not know.
-    assert set(options) <= {"learning_rate_decay"}
+    assert options.pop("learning_rate_power") is None
+    assert set(options) <= {"learning_rate_decay", "learning_rate_lag"}
 
 
 @pytest.mark.parametrize("kind", ["acdc", "la"])
@@ -102,7 +103,7 @@ def test_released_is_the_default():
 def test_released_learning_rate(kind, rates):
     for method in ("m3hl", "supervised"):
         options = settings_of(method, None, kind, {}).options
-        got = [learning_rate(options, iteration) for iteration in (0, 2499, 2500, 4999, 14999)]
+        got = [learning_rate(options, iteration, 15_000) for iteration in (0, 2499, 2500, 4999, 14999)]
         assert got == pytest.approx(rates)
 
 

@@ -9,10 +9,9 @@ from m3hl.compute.execution import Execution
 from m3hl.data.batches import Batch
 from m3hl.methods import m3hl
 from m3hl.methods.parts import losses as loss_functions
-from m3hl.training.optimization import sgd, step
+from m3hl.training.optimization import step
 
 CPU = Execution(torch.device("cpu"))
-LEARNING_RATE = 0.01
 
 
 @pytest.fixture
@@ -33,12 +32,12 @@ def recorded(monkeypatch):
 
 
 def start(settings, reference):
-    """Return the run's method with the reference's weights, ready to train, and its optimiser."""
+    """Return the run's method with the reference's weights, ready to train, and its updates."""
     method = methods.build(settings)
     reference.fill(method.student, settings.dimensions, seed=reference["seed"] + 1)
     reference.fill(method.teacher, settings.dimensions, seed=reference["seed"] + 2)
     method.train()
-    return method, sgd(method, settings.options)
+    return method, method.updates()
 
 
 def batch_of(images, labels):
@@ -76,14 +75,14 @@ def running_statistics(network):
 def test_three_steps_on_acdc(reference, make_settings, recorded, monkeypatch):
     expected = reference["released_acdc_steps"]
     settings = make_settings(2, preset="released", crop=(64, 64), pairs=2, channels=16)
-    method, optimizer = start(settings, reference)
+    method, updates = start(settings, reference)
     pseudo_labels = recorded(m3hl, "pseudo_label")
     terms = {"dice": recorded(loss_functions, "dice_loss"), "ce": recorded(loss_functions, "cross_entropy")}
     for k, row in enumerate(expected["steps"]):
         random = np.random.RandomState(reference["seed"] * 77 + k)
         batch = batch_of(random.rand(8, 1, 64, 64), random.randint(0, 4, (4, 64, 64)))
         use_mask(monkeypatch, method, random.rand(2, 4, 4) < 0.5, patch=16)
-        losses = {name: value.item() for name, value in step(method, optimizer, batch, LEARNING_RATE, CPU).items()}
+        losses = {name: value.item() for name, value in step(method, updates, batch, CPU).items()}
 
         assert losses["loss"] == close(row["loss"])
         assert losses["low"] == close(row["low"])
@@ -104,13 +103,13 @@ def test_three_steps_on_acdc(reference, make_settings, recorded, monkeypatch):
 def test_two_steps_on_la(reference, make_settings, recorded, monkeypatch):
     expected = reference["released_la_steps"]
     settings = make_settings(3, preset="released", crop=(48, 48, 48), channels=16)
-    method, optimizer = start(settings, reference)
+    method, updates = start(settings, reference)
     pseudo_labels, mixed = recorded(m3hl, "pseudo_label"), recorded(method, "mix_loss")
     for k, row in enumerate(expected["steps"]):
         random = np.random.RandomState(reference["seed"] * 78 + k)
         batch = batch_of(random.standard_normal((4, 1, 48, 48, 48)), random.randint(0, 2, (2, 48, 48, 48)))
         use_mask(monkeypatch, method, random.rand(1, 4, 4, 4) < 0.5, patch=12)
-        losses = {name: value.item() for name, value in step(method, optimizer, batch, LEARNING_RATE, CPU).items()}
+        losses = {name: value.item() for name, value in step(method, updates, batch, CPU).items()}
 
         assert losses["loss"] == close(row["loss"])
         assert losses["low"] == close(row["low"])

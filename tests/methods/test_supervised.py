@@ -8,7 +8,7 @@ import torch
 from m3hl import methods
 from m3hl.compute.execution import Execution
 from m3hl.methods.parts.losses import segmentation_loss
-from m3hl.training.optimization import sgd, step
+from m3hl.training.optimization import step
 
 CPU = Execution(torch.device("cpu"))
 
@@ -40,9 +40,9 @@ def test_the_sum_is_twice_the_mean(make_settings, make_batch):
 
 
 def test_it_learns(make_settings, make_batch):
-    run = make_settings(2, method="supervised", channels=4)
+    run = make_settings(2, method="supervised", channels=4, learning_rate=0.1)
     method, batch = methods.build(run).train(), make_batch(run)
     batch = replace(batch, labels=(batch.labeled_images[:, 0] > 0).long())
-    optimizer = sgd(method, run.options)
-    costs = [step(method, optimizer, batch, 0.1, CPU)["loss"].item() for _ in range(30)]
+    updates = method.updates()
+    costs = [step(method, updates, batch, CPU)["loss"].item() for _ in range(30)]
     assert costs[-1] < 0.5 * costs[0]

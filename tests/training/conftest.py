@@ -1,5 +1,7 @@
 """A method that does as it is told, and runs whose every validation writes a checkpoint."""
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 from torch import nn
@@ -29,8 +31,7 @@ class Obedient(Method):
     """
 
     def __init__(self, script):
-        super().__init__()
-        self.labeled_batch, self.unlabeled_batch = 2, 2
+        super().__init__(SimpleNamespace(options=None, labeled_batch=2, unlabeled_batch=2))
         self.student, self.script = Head(), script
         self.batches, self.offsets, self.done = [], [], 0
 
@@ -40,7 +41,7 @@ class Obedient(Method):
         losses = {name: torch.tensor(float(value)) for name, value in self.script(self.done).items()}
         return losses | {"loss": losses["loss"] + self.student.offset - self.student.offset.detach()}
 
-    def after_step(self):
+    def after_step(self, batch):
         self.offsets.append(self.student.offset.item())
 
 
@@ -50,7 +51,12 @@ def obedient(monkeypatch):
 
     def use(script=lambda _: {"loss": 1.0}):
         method = Obedient(script)
-        monkeypatch.setattr(m3hl.methods, "build", lambda _: method)
+
+        def build(settings, stage):
+            method.settings, method.options = settings, settings.options
+            return method
+
+        monkeypatch.setattr(m3hl.methods, "build", build)
         return method
 
     return use

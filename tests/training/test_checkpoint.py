@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from m3hl.training import checkpoint
-from m3hl.training.checkpoint import Checkpoints, differing
+from m3hl.training.checkpoint import Checkpoints, differing, restore_random_state
 
 
 @pytest.fixture
@@ -58,7 +58,7 @@ def test_random_numbers_go_on_where_they_were(checkpoints):
     checkpoints.save({})
     expected = torch.rand(5)
     torch.manual_seed(4)
-    checkpoints.load()
+    restore_random_state(checkpoints.load()["random"])
     assert torch.equal(torch.rand(5), expected)
 
 

@@ -12,8 +12,8 @@ from m3hl.config import methods
 from m3hl.config.methods.optimizer import OptimizerOptions
 from m3hl.errors import UserError
 from m3hl.files.tensors import load_tensors
+from m3hl.methods.parts.optimization import learning_rate
 from m3hl.provenance.fingerprint import closure
-from m3hl.training.optimization import learning_rate
 from m3hl.training.validation import Validation
 
 VALIDATION = ["val_student_dice", "val_teacher_dice"]
@@ -80,7 +80,7 @@ def test_the_step_size_follows_the_schedule(launch, run_settings, obedient, tmp_
     ],
 )
 def test_learning_rate(options, expected):
-    actual = {iteration: learning_rate(OptimizerOptions(**options), iteration) for iteration in expected}
+    actual = {iteration: learning_rate(OptimizerOptions(**options), iteration, 30_000) for iteration in expected}
     assert actual == pytest.approx(expected)
 
 
@@ -161,7 +161,7 @@ def test_without_a_checkpoint_none_is_named(launch, run_settings, obedient, tmp_
 def test_weights_that_are_not_finite_are_never_a_checkpoint(launch, run_settings, obedient, tmp_path):
     method = obedient()
 
-    def spoil():
+    def spoil(_):
         if method.done == 4:
             method.student.offset.data.fill_(float("inf"))
 

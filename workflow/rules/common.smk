@@ -28,17 +28,18 @@ os.environ.update(
     ),
 )
 
-from m3hl.orchestration.adopt import Adoption
-from m3hl.provenance import stages
-from m3hl.config.experiment import parse_config
+from m3hl.config import methods
 from m3hl.config.datasets import describe
+from m3hl.config.experiment import parse_config
 from m3hl.data.sources import data_folders, own_files
 from m3hl.errors import UserError
 from m3hl.files.reading import parse_yaml, read_text
+from m3hl.orchestration.adopt import Adoption
 from m3hl.orchestration.image import container_settings, describe_image, environment
 from m3hl.orchestration.plan import write_plan
-from m3hl.provenance.origin import commit_name
 from m3hl.orchestration.relay import pass_signals_on
+from m3hl.provenance import stages
+from m3hl.provenance.origin import commit_name
 
 if workflow.is_main_process:
     # For jobs that get this source without its git (workflow/profiles/kubernetes).
@@ -139,9 +140,10 @@ def gpus(w):
 
 
 def launcher(w, count):
-    """Return how a training is started: M³HL's two streams can take a GPU each."""
-    if count > 1 and STUDY.method(w.method).method == "m3hl":
-        return "torchrun --standalone --nproc-per-node 2 -m m3hl"
+    """Return how a training is started: of some methods one run can take several GPUs."""
+    processes = min(count, methods.processes(STUDY.method(w.method).method))
+    if processes > 1:
+        return f"torchrun --standalone --nproc-per-node {processes} -m m3hl"
     return "m3hl"
 
 

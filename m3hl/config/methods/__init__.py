@@ -1,8 +1,11 @@
-"""One module per method: its knobs (`Options`) and its presets.
+"""One module per method: its knobs (`Options`), its presets, and what people call it.
 
-A module here offers `Options`, a model that inherits from `OptimizerOptions`, and `preset(name, dimensions)`,
-which returns the keys that a preset sets; `PRESETS` lists the names, the default first. The algorithm is the
-module of the same name in `m3hl.methods`. A new method is one module here and one there; nothing else names it.
+A module here offers `TITLE`, `Options`, a model that inherits from `OptimizerOptions`, and
+`preset(name, dimensions)`, which returns the keys that a preset sets; `PRESETS` lists the names, the default
+first. Where a method is published with a training of its own, `training(dimensions)` returns these keys of
+`training:`; a configuration's come before them, a data set's after. `PROCESSES` says how many processes can train
+one run, where it is more than one. The algorithm is the module of the same name in `m3hl.methods`. A new method is
+one module here and one there; nothing else names it. A dash in a method's name is an underscore in its module's.
 """
 
 import importlib
@@ -14,11 +17,27 @@ from m3hl.errors import UserError
 
 def names() -> list[str]:
     """Return the names of all methods."""
-    return sorted(m.name for m in pkgutil.iter_modules(__path__) if m.name != "optimizer")
+    return sorted(m.name.replace("_", "-") for m in pkgutil.iter_modules(__path__) if m.name != "optimizer")
+
+
+def module_name(method: str) -> str:
+    """Return the name of a method's module."""
+    return method.replace("-", "_")
 
 
 def load(method: str) -> ModuleType:
     """Return the module of `method`; an unknown one is the user's mistake."""
     if method not in names():
         raise UserError(f"unknown method {method!r}; there are {', '.join(names())}")
-    return importlib.import_module(f"{__name__}.{method}")
+    return importlib.import_module(f"{__name__}.{module_name(method)}")
+
+
+def processes(method: str) -> int:
+    """Return how many processes can train one run of `method`."""
+    return getattr(load(method), "PROCESSES", 1)
+
+
+def training(method: str, dimensions: int) -> dict[str, object]:
+    """Return the keys of `training:` that `method` is published with for 2D or 3D data."""
+    module = load(method)
+    return module.training(dimensions) if hasattr(module, "training") else {}

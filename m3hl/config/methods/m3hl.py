@@ -9,10 +9,13 @@ from typing import Any, Literal
 
 from pydantic import Field, NonNegativeFloat, PositiveInt
 
-from m3hl.config.methods.optimizer import OptimizerOptions
+from m3hl.config.methods.optimizer import OptimizerOptions, require_statistics
 from m3hl.errors import UserError
 
+TITLE = "M³HL"
 PRESETS = ("released", "paper")
+PROCESSES = 2
+"""Each can take one of the two streams."""
 
 Side = Literal["labeled", "unlabeled"]
 
@@ -64,8 +67,14 @@ class Options(OptimizerOptions):
             return tuple(n // 4 for n in crop)
         return (size,) * len(crop) if isinstance(size, int) else size
 
-    def check(self, crop: tuple[int, ...]) -> None:
-        """Raise `ValueError` for a crop that cannot be masked or pooled, and where nothing is left to learn."""
+    def check(self, crop: tuple[int, ...], labeled: int, unlabeled: int) -> None:
+        """Raise `ValueError` for a crop or batch that cannot be halved, masked or pooled, or nothing to learn."""
+        if labeled % 2 or labeled != unlabeled:
+            raise ValueError(
+                f"labeled_batch {labeled} and unlabeled_batch {unlabeled} must be equal and even: each half feeds "
+                "one stream"
+            )
+        require_statistics(crop, labeled // 2)
         if not (self.mix_loss or self.consistency_loss or self.supervised_loss):
             raise ValueError("mix_loss, consistency_loss and supervised_loss are all off; turn one on")
         patch = self.mask_patch(crop)
@@ -73,8 +82,8 @@ class Options(OptimizerOptions):
             raise ValueError(f"crop {list(crop)} must be a multiple of mask_patch_size {list(patch)} on each axis")
         cells = prod(n // p for n, p in zip(crop, patch, strict=True))
         masked = masked_cells(self.mask_ratio, cells) if self.mix else 0
-        labeled = {"unlabeled": masked, "labeled": cells - masked}
-        if self.mix_loss and not self.supervised_loss and not any(labeled[keeps] for keeps in self.mask_keeps):
+        seen = {"unlabeled": masked, "labeled": cells - masked}
+        if self.mix_loss and not self.supervised_loss and not any(seen[keeps] for keeps in self.mask_keeps):
             raise ValueError(
                 f"with {masked} of {cells} cells masked and mask_keeps {list(self.mask_keeps)} no labeled voxel "
                 "is ever seen; change mask_ratio, mask_keeps or mix"

@@ -1,8 +1,13 @@
 """The knobs that every method has: stochastic gradient descent with momentum."""
 
-from pydantic import Field, PositiveInt
+from math import prod
+
+from pydantic import Field, PositiveFloat, PositiveInt
 
 from m3hl.config.base import Model
+
+DIVISOR = 16
+"""Both networks halve the image four times."""
 
 
 class OptimizerOptions(Model):
@@ -14,10 +19,24 @@ class OptimizerOptions(Model):
     """Iterations after which the learning rate is multiplied by `learning_rate_decay`; left out, constant."""
     learning_rate_decay: float = Field(0.1, gt=0, le=1)
     """Factor of one decay."""
+    learning_rate_power: PositiveFloat | None = None
+    """Also multiply the learning rate by (1 − t / T)^power, t iterations being done of T; left out, not."""
+    learning_rate_lag: bool = False
+    """Whether that takes t − 1 for t, as code does that sets the rate after a step from the old counter."""
     momentum: float = Field(0.9, ge=0, lt=1)
     """Momentum of SGD."""
     weight_decay: float = Field(1e-4, ge=0)
     """L2 penalty in SGD."""
 
-    def check(self, crop: tuple[int, ...]) -> None:
-        """Raise `ValueError` where the knobs do not fit a crop of so many voxels along each axis."""
+    def check(self, crop: tuple[int, ...], labeled: int, unlabeled: int) -> None:
+        """Raise `ValueError` where the knobs do not fit the crop (voxels along each axis) or the samples."""
+        require_statistics(crop, labeled + unlabeled)
+
+
+def require_statistics(crop: tuple[int, ...], samples: int) -> None:
+    """Raise `ValueError` where so many samples in one pass leave batch norm with a single value per channel."""
+    if samples * prod(n // DIVISOR for n in crop) < 2:
+        raise ValueError(
+            f"crop {list(crop)} with {samples} sample{'s' * (samples > 1)} in one pass leaves one value per "
+            "channel at the bottleneck, and batch norm needs two; enlarge crop, labeled_batch or unlabeled_batch"
+        )

@@ -5,6 +5,7 @@ from typing import Any, Literal
 from m3hl.config.methods.optimizer import OptimizerOptions
 from m3hl.errors import UserError
 
+TITLE = "Supervised"
 PRESETS = ("default",)
 
 

@@ -1,0 +1,37 @@
+"""Numbers that change with the iteration t (from 0): factors of learning rates, and ramps of loss weights."""
+
+from math import exp
+
+
+def step(t: int, every: int, factor: float) -> float:
+    """Return factor^⌊t / every⌋.
+
+    Once within a run of up to 2 · `every` iterations, this is a single drop.
+    """
+    return factor ** (t // every)
+
+
+def polynomial(t: int, total: int, power: float, *, lag: bool = False) -> float:
+    """Return (1 − t / total)^power.
+
+    Args:
+        t: iteration.
+        total: iterations in all.
+        power: exponent.
+        lag: take the iteration before, as code does that sets the rate after a step from the old counter.
+    """
+    return (1 - max(t - lag, 0) / total) ** power
+
+
+def gaussian_ramp(t: int, length: int, *, every: int = 1) -> float:
+    """Return exp(−5 (1 − min(⌊t / every⌋, length) / length)²): from e⁻⁵ at the start to 1 after length · every.
+
+    A `length` of 0 is 1 from the start.
+    """
+    done = min(t // every, length) / length if length else 1.0
+    return exp(-5 * (1 - done) ** 2)
+
+
+def warm_up_decay(t: int, decay: float) -> float:
+    """Return min(1 − 1 / (t + 1), decay), the share of a teacher that stays: none of it at first."""
+    return min(1 - 1 / (t + 1), decay)
