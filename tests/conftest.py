@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -32,11 +33,15 @@ def pytest_collection_modifyitems(items):
 
 
 class Reference:
-    """What the released code computes: `reference[name]` is a number, a dictionary or an array."""
+    """What released code computes: `reference[name]` is a number, a dictionary or an array.
 
-    def __init__(self):
-        self.facts = json.loads((FIXTURES / "reference.json").read_text())
-        with np.load(FIXTURES / "reference.npz") as arrays:
+    Args:
+        name: of a pair of files in the fixtures' folder.
+    """
+
+    def __init__(self, name="reference"):
+        self.facts = json.loads((FIXTURES / f"{name}.json").read_text())
+        with np.load(FIXTURES / f"{name}.npz") as arrays:
             self.arrays = dict(arrays)
 
     def __getitem__(self, name):
@@ -105,6 +110,12 @@ def unpack():
 def reference():
     """Return the numbers of the released code."""
     return Reference()
+
+
+@pytest.fixture(scope="session")
+def released():
+    """Return a function that gives the numbers of another system's released code, by the method's name."""
+    return cache(lambda method: Reference(f"methods/{method}"))
 
 
 @pytest.fixture

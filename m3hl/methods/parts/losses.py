@@ -12,7 +12,12 @@ CACHED = 2**16
 
 
 def segmentation_loss(
-    logits: Tensor, target: Tensor, region: Tensor | None, dice: DiceForm, reduction: Literal["sum", "mean"]
+    logits: Tensor,
+    target: Tensor,
+    region: Tensor | None,
+    dice: DiceForm,
+    reduction: Literal["sum", "mean"],
+    **details: Any,
 ) -> Tensor:
     """Return cross entropy and Dice loss of a region, as their sum or their mean.
 
@@ -22,11 +27,12 @@ def segmentation_loss(
         region: (B, *), 1 inside, 0 outside; None for everything.
         dice: denominator of the Dice loss.
         reduction: "sum" (Eq. 3 as printed) or "mean" (as released).
+        **details: of `dice_loss`.
     """
-    logits = logits.float()
+    logits = single(logits)
     if region is None:
         region = torch.ones_like(target, dtype=logits.dtype)
-    total = cross_entropy(logits, target, region) + dice_loss(logits.softmax(1), target, region, dice)
+    total = cross_entropy(logits, target, region) + dice_loss(logits.softmax(1), target, region, dice, **details)
     return total if reduction == "sum" else total / 2
 
 
@@ -36,8 +42,16 @@ def cross_entropy(logits: Tensor, target: Tensor, region: Tensor) -> Tensor:
     return (per_voxel * region).sum() / (region.sum() + 1e-16)
 
 
-def dice_loss(probability: Tensor, target: Tensor, region: Tensor, form: DiceForm) -> Tensor:
-    """Return 1 − Dice of a region, averaged over classes, background included.
+def dice_loss(
+    probability: Tensor,
+    target: Tensor,
+    region: Tensor,
+    form: DiceForm,
+    *,
+    epsilon: float | None = None,
+    background: bool = True,
+) -> Tensor:
+    """Return 1 − Dice of a region, averaged over classes.
 
     "squared" (released ACDC) has the denominator Σp² + Σy² over the whole batch and ε = 1e-10; "plain"
     (released LA) has Σp + Σy for each sample and ε = 1e-5, and averages over samples too.
@@ -47,19 +61,28 @@ def dice_loss(probability: Tensor, target: Tensor, region: Tensor, form: DiceFor
         target: (B, *) class indices.
         region: (B, *), 1 inside, 0 outside.
         form: "squared" or "plain".
+        epsilon: added to both sides of the fraction; None: the form's.
+        background: whether class 0 counts.
     """
     # Not F.one_hot, which reads the largest label on the host.
     classes = torch.arange(probability.shape[1], device=target.device).view(-1, *[1] * (target.ndim - 1))
     truth = (target.unsqueeze(1) == classes).to(probability.dtype)
     inside = region.unsqueeze(1)
     if form == "squared":
-        axes, epsilon = (0, *range(2, probability.ndim)), 1e-10
+        axes, usual = (0, *range(2, probability.ndim)), 1e-10
         size = (probability.square() * inside).sum(axes) + (truth * inside).sum(axes)
     else:
-        axes, epsilon = tuple(range(2, probability.ndim)), 1e-5
+        axes, usual = tuple(range(2, probability.ndim)), 1e-5
         size = (probability * inside).sum(axes) + (truth * inside).sum(axes)
     overlap = (probability * truth * inside).sum(axes)
-    return (1 - (2 * overlap + epsilon) / (size + epsilon)).mean()
+    epsilon = usual if epsilon is None else epsilon
+    per_class = 1 - (2 * overlap + epsilon) / (size + epsilon)
+    return (per_class if background else per_class[..., 1:]).mean()
+
+
+def single(logits: Tensor) -> Tensor:
+    """Return logits in single precision, or better where they are."""
+    return logits if logits.dtype == torch.float64 else logits.float()
 
 
 def low_level_loss(mixed: list[Tensor], unlabeled: list[Tensor]) -> Tensor:
