@@ -36,9 +36,12 @@ def segmentation_loss(
     return total if reduction == "sum" else total / 2
 
 
-def cross_entropy(logits: Tensor, target: Tensor, region: Tensor) -> Tensor:
-    """Return the mean cross entropy over the region's voxels; 0 for an empty region."""
+def cross_entropy(logits: Tensor, target: Tensor, region: Tensor | None = None) -> Tensor:
+    """Return the mean cross entropy over the region's voxels, all without one; 0 for an empty region."""
+    # F.cross_entropy's own mean adds up in no fixed order on a GPU.
     per_voxel = F.cross_entropy(logits, target, reduction="none")
+    if region is None:
+        return per_voxel.mean()
     return (per_voxel * region).sum() / (region.sum() + 1e-16)
 
 
