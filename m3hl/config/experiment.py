@@ -25,9 +25,9 @@ class MethodConfig(Model):
     """A method, under a name of your own."""
 
     method: str
-    """m3hl or supervised."""
+    """Name of a module in `m3hl/config/methods`, with a dash for an underscore; see below."""
     preset: str | None = None
-    """m3hl: released (default) or paper."""
+    """One of the method's presets; left out, the first."""
     options: dict[str, Any] = {}
     """Single knobs that differ from the preset."""
 

@@ -16,14 +16,17 @@ from m3hl.training.history import History
 from m3hl.training.optimization import step
 
 CPU = torch.device("cpu")
+METHODS = [(2, "m3hl"), (3, "m3hl"), (2, "cutmix"), (3, "cutmix"), (2, "cps"), (3, "cps")]
+# A voxel near the threshold is sure in one precision and not in the other.
+SURE_OF_ALL = {"cutmix": {"confidence_threshold": 0.01}}
 
 
 @pytest.fixture
 def losses(run_settings, make_store):
     """Return a function that trains for some steps and returns each one's losses."""
 
-    def train(dimensions, execution, steps=3, rate=0.01):
-        settings = run_settings(dimensions, method="m3hl", channels=4, options={"learning_rate": rate})
+    def train(dimensions, execution, steps=3, rate=0.01, method="m3hl", **options):
+        settings = run_settings(dimensions, method=method, channels=4, options={"learning_rate": rate} | options)
         torch.manual_seed(1)
         method = methods.build(settings).train()
         execution.prepare(list(method.networks().values()), deterministic=False)
@@ -40,10 +43,11 @@ def losses(run_settings, make_store):
     return train
 
 
-@pytest.mark.parametrize("dimensions", [2, 3])
-def test_bf16_computes_the_same_losses_to_two_digits(losses, dimensions):
+@pytest.mark.parametrize(("dimensions", "method"), METHODS)
+def test_bf16_computes_the_same_losses_to_two_digits(losses, dimensions, method):
     # Without a step between them: a few updates carry rounding as far as they like (L_high of volumes by half).
-    exact, rounded = (losses(dimensions, Execution(CPU, how), rate=1e-30) for how in ("float32", "bf16"))
+    options = {"method": method, "rate": 1e-30} | SURE_OF_ALL.get(method, {})
+    exact, rounded = (losses(dimensions, Execution(CPU, how), **options) for how in ("float32", "bf16"))
     for one, other in zip(exact, rounded, strict=True):
         assert other == pytest.approx(one, rel=0.02)
         assert other != one
@@ -92,9 +96,9 @@ class Waiting(TorchDispatchMode):
         return function(*arguments, **keywords or {})
 
 
-@pytest.mark.parametrize("dimensions", [2, 3])
-def test_no_step_waits_for_the_device(run_settings, make_store, monkeypatch, dimensions):
-    settings = run_settings(dimensions, method="m3hl")
+@pytest.mark.parametrize(("dimensions", "method"), METHODS)
+def test_no_step_waits_for_the_device(run_settings, make_store, monkeypatch, dimensions, method):
+    settings = run_settings(dimensions, method=method)
     method = methods.build(settings).train()
     updates, history = method.updates(), History()
     # On a GPU components are found by kernels of their own (tests/methods/test_components_cuda.py).

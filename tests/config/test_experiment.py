@@ -80,7 +80,7 @@ def test_text_and_file_are_the_same(tmp_path):
             r"m3hl on hearts: options\.mask_raito: there is no such key",
         ),
         ("datasets.hearts.kind", "brats", r"unknown dataset kind 'brats'; there are acdc, custom, la"),
-        ("methods.m3hl.method", "bcp", r"unknown method 'bcp'; there are m3hl, supervised"),
+        ("methods.m3hl.method", "unet", r"unknown method 'unet'; there are .*cutmix.*m3hl.*supervised"),
         ("methods.m3hl.preset", "best", r"unknown preset 'best' of method m3hl; there are released, paper"),
         ("methods.supervised.preset", "x", r"unknown preset 'x' of method supervised"),
         ("experiments.0.dataset", ["lungs"], r"unknown dataset 'lungs'; the config has hearts, atria"),

@@ -1,12 +1,17 @@
 """CPS: the released code's numbers, the equations in plain NumPy, and what no number of its can tell."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
-from m3hl import methods
+from m3hl import methods, nets
 from m3hl.compute.execution import Execution
-from m3hl.config.run import RunSettings
+from m3hl.config.experiment import parse_config
+from m3hl.config.methods.cps import preset
+from m3hl.errors import UserError
 from m3hl.methods import cps
 from m3hl.methods.parts.optimization import learning_rate
 from m3hl.training.optimization import step
@@ -126,3 +131,141 @@ def test_two_steps_are_the_released_codes(numbers, reference, make_settings, tar
                 assert losses[name] == pytest.approx(value, rel=1e-6), (k, name)
         targets.clear()
     assert learning_rate(settings.options, row["iteration"] + 1, total) == expected["next_learning_rate"]
+
+
+def softmax(logits):
+    exponential = np.exp(logits - logits.max(1, keepdims=True))
+    return exponential / exponential.sum(1, keepdims=True)
+
+
+def cross_entropy(p, y):
+    return -np.log(np.take_along_axis(p, y[:, None], axis=1)).mean()
+
+
+def supervised(p, y):
+    truth = np.stack([y == c for c in range(p.shape[1])], axis=1).astype(float)
+    axes = (0, *range(2, p.ndim))
+    dice = (2 * (p * truth).sum(axes) + 1e-5) / ((p**2).sum(axes) + truth.sum(axes) + 1e-5)
+    return (cross_entropy(p, y) + (1 - dice).mean()) / 2
+
+
+def watch(network):
+    """Return the list to which each forward pass will add its input, its logits and its mode."""
+    passes = []
+    network.register_forward_hook(
+        lambda module, args, out: passes.append(
+            (args[0].numpy(), out.logits.detach().double().numpy(), module.training)
+        )
+    )
+    return passes
+
+
+@pytest.mark.parametrize("cross_on", ["unlabeled", "all"])
+@pytest.mark.parametrize("dimensions", [2, 3])
+def test_a_step_in_numpy(make_settings, make_batch, dimensions, cross_on):
+    options = {"cross_on": cross_on, "weight": 0.7, "ramp_length": 2}
+    settings = make_settings(dimensions, method="cps", crop=(32,) * dimensions, **options)
+    method, batch = methods.build(settings).train(), replace(make_batch(settings), iteration=160)
+    passes = [watch(network) for network in (method.network_1, method.network_2)]
+    got = {name: value.item() for name, value in method.losses(batch).items()}
+
+    images = np.concatenate([batch.labeled_images, batch.unlabeled_images])
+    ((seen_1, logits_1, mode_1),), ((seen_2, logits_2, mode_2),) = passes
+    np.testing.assert_array_equal(seen_1, images)
+    np.testing.assert_array_equal(seen_2, images)
+    assert mode_1
+    assert mode_2
+    y, (p_1, p_2) = batch.labels.numpy(), (softmax(logits) for logits in (logits_1, logits_2))
+    taught = slice(2, 4) if cross_on == "unlabeled" else slice(0, 4)
+    expected = {
+        "supervised_1": supervised(p_1[:2], y),
+        "supervised_2": supervised(p_2[:2], y),
+        "cross_1": cross_entropy(p_1[taught], p_2[taught].argmax(1)),
+        "cross_2": cross_entropy(p_2[taught], p_1[taught].argmax(1)),
+        "weight": 0.7 * np.exp(-5 * 0.5**2),
+    }
+    cross = expected["weight"] * (expected["cross_1"] + expected["cross_2"])
+    expected["loss"] = expected["supervised_1"] + expected["supervised_2"] + cross
+    assert got == pytest.approx(expected, rel=1e-5)
+
+
+def test_without_a_ramp_the_weight_is_constant(make_settings, make_batch):
+    settings = make_settings(2, method="cps", weight=1.5, ramp_length=0)
+    losses = methods.build(settings).losses(make_batch(settings))
+    assert losses["weight"].item() == 1.5
+
+
+def test_both_networks_are_trained_selected_and_watched(make_settings):
+    method = methods.build(make_settings(2, method="cps"))
+    both = {"network_1": method.network_1, "network_2": method.network_2}
+    assert method.results() == method.networks() == both
+    (update,) = method.updates()
+    assert sum(len(group["params"]) for group in update.optimizer.param_groups) == len(list(method.parameters()))
+
+
+def test_in_3d_the_networks_begin_with_different_spread(make_settings):
+    settings = make_settings(3, method="cps", channels=8)
+    torch.manual_seed(7)
+    method = methods.build(settings)
+    torch.manual_seed(7)
+    for network, outputs in ((method.network_1, 0), (method.network_2, 1)):
+        usual = nets.build(3, 2, channels=8)
+        drawn = {f"{name}.weight": m.weight for name, m in network.named_modules() if isinstance(m, nn.Conv3d)}
+        assert len(drawn) == 26  # with the head and the four strided ones
+        for name, value in network.named_parameters():
+            # Transposed convolutions and biases are torch's.
+            assert torch.equal(value, usual.get_parameter(name)) == (name not in drawn), name
+        for weight in (w.detach() for w in drawn.values() if w.numel() > 2000):
+            fan = weight[0].numel() + outputs * weight[:, 0].numel()
+            assert weight.std().item() == pytest.approx((2 / fan) ** 0.5, rel=0.06)
+            # Normal: a uniform distribution has a kurtosis of 1.8.
+            assert (weight / weight.std()).pow(4).mean().item() == pytest.approx(3, abs=0.6)
+
+
+def test_in_2d_both_networks_begin_as_torch_does_one_after_the_other(make_settings):
+    settings = make_settings(2, method="cps")
+    torch.manual_seed(7)
+    method = methods.build(settings)
+    torch.manual_seed(7)
+    for network in method.trained():
+        expected = nets.build(2, 4, settings.channels).state_dict()
+        assert all(torch.equal(value, expected[name]) for name, value in network.state_dict().items())
+
+
+@pytest.mark.parametrize("dimensions", [2, 3])
+def test_initial_weights_come_from_the_runs_seed(make_settings, dimensions):
+    def weights(seed):
+        torch.manual_seed(seed)
+        method = methods.build(make_settings(dimensions, method="cps"))
+        return [torch.cat([p.detach().flatten() for p in network.parameters()]) for network in method.trained()]
+
+    (one, two), again, other = weights(1), weights(1), weights(2)
+    assert torch.equal(one, again[0])
+    assert torch.equal(two, again[1])
+    assert not torch.equal(one, other[0])
+    assert not torch.equal(one, two)
+
+
+@pytest.mark.parametrize(
+    ("kind", "ramp", "start", "batch"), [("acdc", 200, "default", 12), ("la", 40, "normal", 2)]
+)
+def test_the_preset_is_as_the_table_says(kind, ramp, start, batch):
+    study = {
+        "name": "study",
+        "datasets": {"d": {"kind": kind, "source": "public", "path": "x"}},
+        "methods": {"m": {"method": "cps"}},
+        "experiments": [{"dataset": ["d"], "method": ["m"], "labeled": [3]}],
+    }
+    config = parse_config(study)
+    settings = config.settings(config.runs()[0])
+    options = settings.options
+    assert (options.weight, options.ramp_length, options.cross_on) == (0.1, ramp, "unlabeled")
+    assert (options.initialization, options.learning_rate, options.learning_rate_decay_every) == (
+        start,
+        0.01,
+        None,
+    )
+    assert (options.learning_rate_power, options.learning_rate_lag) == (0.9, False)
+    assert (settings.labeled_batch, settings.unlabeled_batch) == (batch, batch)
+    with pytest.raises(UserError, match="unknown preset 'x' of method cps; there is released"):
+        preset("x", 2)

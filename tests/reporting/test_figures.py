@@ -8,7 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from m3hl.reporting.figures.curves import dice_panel, loss_panel, parts_panel, points
+from m3hl.reporting.figures.curves import (
+    diagnostics_panel,
+    dice_panel,
+    loss_panel,
+    network_places,
+    parts_panel,
+    points,
+)
 from m3hl.reporting.figures.dots import percent_axis
 
 HISTORY = pd.DataFrame(
@@ -41,6 +48,40 @@ def test_the_pseudo_labels_of_the_teacher_are_a_dashed_line():
     lines = re.findall(r"<path[^>]*var\(--series-2\)[^>]*>", drawing)
     assert ["dasharray" in line for line in lines] == [False, True]
     assert drawing.description == "Pseudo-label Dice by iteration, hearts."
+
+
+@pytest.mark.parametrize(
+    ("names", "places"),
+    [
+        (["student"], [0]),
+        (["student", "teacher"], [0, 1]),
+        (["teacher", "student"], [1, 0]),
+        (["network_1", "network_2"], [0, 1]),
+        (["both", "second", "teacher"], [0, 2, 1]),
+        (["student", "teacher_1", "teacher_2"], [0, 1, 2]),
+    ],
+)
+def test_every_network_has_a_line_style_of_its_own(names, places):
+    columns = [f"{kind}_{name}_dice" for kind in ("val", "pseudo") for name in names]
+    history = HISTORY[["iteration", "loss"]].assign(**dict.fromkeys(columns, 50.0))
+    assert network_places(history) == dict(zip(names, places, strict=True))
+    lines = re.findall(
+        r"<path[^>]*var\(--series-1\)[^>]*>", dice_panel([(0, history)], "x", "x", "val", "Validation")
+    )
+    dashes = [re.search(r"stroke-dasharray:[^;]*", line) for line in lines]
+    assert len({dash and dash[0] for dash in dashes}) == len(names)
+
+
+def test_what_is_logged_beside_the_loss_is_none_of_its_parts():
+    history = HISTORY.assign(consistency=1.0, kappa=[0.0, 0.5], stage=2)
+    labels = {"kappa": "κ, share", "weight": "weight"}
+    _, parts = parts_panel([history], "x", "x", labels)
+    assert parts == ["consistency"]
+    drawing, shown = diagnostics_panel([history], "here", "hearts", labels)
+    assert shown == ["κ, share"]
+    assert drawing.description == "κ, share: by iteration, hearts."
+    assert diagnostics_panel([history], "x", "x", {}) is None
+    assert parts_panel([HISTORY.assign(stage=1)], "x", "x") is None
 
 
 @pytest.mark.parametrize(("rows", "lines", "drawn"), [(150, 1, 150), (750, 1, 188), (750, 60, 94), (750, 999, 50)])

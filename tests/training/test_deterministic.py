@@ -24,11 +24,21 @@ def put_back():
     torch.use_deterministic_algorithms(False)
 
 
-@pytest.mark.parametrize(("dimensions", "options"), [(2, {}), (3, {"high_features": "pooled_bottleneck"})])
-def test_the_same_bits_on_cuda(run_settings, make_store, bits, monkeypatch, tmp_path, dimensions, options):
+@pytest.mark.parametrize(
+    ("method", "dimensions", "options"),
+    [
+        ("m3hl", 2, {}),
+        ("m3hl", 3, {"high_features": "pooled_bottleneck"}),
+        ("cutmix", 2, {"supervised": "ce"}),
+        ("cutmix", 3, {}),
+        ("cps", 2, {}),
+        ("cps", 3, {}),
+    ],
+)
+def test_the_same_bits_on_cuda(run_settings, make_store, bits, monkeypatch, tmp_path, method, dimensions, options):
     crop = {2: (64, 64), 3: (48, 48, 48)}[dimensions]
     settings = run_settings(
-        dimensions, method="m3hl", options=options, crop=crop, channels=16, iterations=20, deterministic=True
+        dimensions, method=method, options=options, crop=crop, channels=16, iterations=20, deterministic=True
     )
 
     def train(work):

@@ -11,7 +11,7 @@ from m3hl.errors import UserError
 from m3hl.files.tensors import load_tensors, save_tensors
 from m3hl.training import checkpoint, loop, validation
 
-CASES = [(2, "m3hl"), (2, "supervised"), (3, "m3hl")]
+CASES = [(2, "m3hl"), (2, "supervised"), (3, "m3hl"), (2, "cutmix"), (2, "cps")]
 
 
 class Stopped(Exception):

@@ -4,8 +4,11 @@ A module here offers `TITLE`, `Options`, a model that inherits from `OptimizerOp
 `preset(name, dimensions)`, which returns the keys that a preset sets; `PRESETS` lists the names, the default
 first. Where a method is published with a training of its own, `training(dimensions)` returns these keys of
 `training:`; a configuration's come before them, a data set's after. `PROCESSES` says how many processes can train
-one run, where it is more than one. The algorithm is the module of the same name in `m3hl.methods`. A new method is
-one module here and one there; nothing else names it. A dash in a method's name is an underscore in its module's.
+one run, where it is more than one. `DIAGNOSTICS` names what the method logs that is no part of its loss, such as a
+share of voxels or a ramp, with what a reader of the learning curves is told that it is.
+
+The algorithm is the module of the same name in `m3hl.methods`. A new method is one module here and one there;
+nothing else names it. A dash in a method's name is an underscore in its module's.
 """
 
 import importlib
@@ -41,3 +44,8 @@ def training(method: str, dimensions: int) -> dict[str, object]:
     """Return the keys of `training:` that `method` is published with for 2D or 3D data."""
     module = load(method)
     return module.training(dimensions) if hasattr(module, "training") else {}
+
+
+def diagnostics(method: str) -> dict[str, str]:
+    """Return the columns of history.csv that are no part of the loss of `method`, and what they are."""
+    return getattr(load(method), "DIAGNOSTICS", {})

@@ -2,7 +2,7 @@
 
 `benchmark` is the mechanism of French et al. (BMVC 2020) with the supervised loss, the optimiser and the evaluated
 network of the methods that it stands beside; `french` has their supervised loss and evaluates the teacher;
-`mean-teacher` is a plain mean teacher's loss and schedule on mixed images. Nobody has published one of them on ACDC
+`mean-teacher` is a plain mean teacher's loss and schedule on mixed images. None of them has been published on ACDC
 or LA: batch sizes and iterations are the data set's.
 """
 

@@ -1,6 +1,7 @@
-"""Learning curves: a panel for the loss, one for its parts, one for validation Dice, one for pseudo-labels."""
+"""Learning curves: loss and parts, a method's diagnostics, Dice of validation and of pseudo-labels."""
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import pandas as pd
@@ -9,12 +10,14 @@ from matplotlib.ticker import MaxNLocator
 
 from m3hl.reporting.figures.svg import INK, MUTED, Drawing, inline, panel, series
 
-NOT_PARTS = {"iteration", "learning_rate", "loss"}
-NETWORKS = {"student": "-", "teacher": "--"}
-"""Line style of each network's Dice."""
+NOT_PARTS = {"iteration", "stage", "learning_rate", "loss"}
+DICE = re.compile("(?:val|pseudo)_(.+)_dice")
+"""Column of a network's Dice."""
+PLACES = {"student": 0, "teacher": 1}
+"""Line style of these networks, whichever a method has; its others take those that are left."""
+STYLES = ("-", "--", ":", "-.")
 PANEL_POINTS, FEWEST, MOST = 6000, 50, 200
 """Points of all lines of a panel, and of one line: a page may show hundreds of runs."""
-PART_STYLES = ("-", "--", ":", "-.")
 
 Curves = list[tuple[int, pd.DataFrame]]
 """Learning curves with the number of their method, which decides the colour."""
@@ -31,7 +34,7 @@ def loss_panel(curves: Curves, name: str, title: str) -> Drawing:
 
 
 def dice_panel(curves: Curves, name: str, title: str, kind: str, called: str) -> Drawing | None:
-    """Return the Dice of student and teacher; None without any.
+    """Return the Dice of every network; None without any.
 
     Args:
         curves: of all runs.
@@ -41,9 +44,9 @@ def dice_panel(curves: Curves, name: str, title: str, kind: str, called: str) ->
         called: what a reader is told that this is, such as "Validation".
     """
     lines = [
-        (series(index), style, history, column)
+        (series(index), STYLES[place % len(STYLES)], history, column)
         for index, history in curves
-        for network, style in NETWORKS.items()
+        for network, place in network_places(history).items()
         if (column := f"{kind}_{network}_dice") in history and history[column].notna().any()
     ]
     if not lines:
@@ -56,29 +59,72 @@ def dice_panel(curves: Curves, name: str, title: str, kind: str, called: str) ->
         return inline(figure, name, f"{called} Dice by iteration, {title}.")
 
 
-def parts_panel(histories: Iterable[pd.DataFrame], name: str, title: str) -> tuple[Drawing, list[str]] | None:
-    """Return the parts of one method's loss, on a logarithmic axis, and their names; None without parts."""
+def network_places(history: pd.DataFrame) -> dict[str, int]:
+    """Return the networks whose Dice a learning curve has, and the number of each one's line style."""
+    names = dict.fromkeys(match[1] for column in history if (match := DICE.fullmatch(column)))
+    known = {name: PLACES[name] for name in names if name in PLACES}
+    left = (place for place in range(len(PLACES) + len(names)) if place not in known.values())
+    return {name: known[name] if name in known else next(left) for name in names}
+
+
+def parts_panel(
+    histories: Iterable[pd.DataFrame], name: str, title: str, others: Iterable[str] = ()
+) -> tuple[Drawing, list[str]] | None:
+    """Return the parts of one method's loss, on a logarithmic axis, and their names; None without parts.
+
+    Args:
+        histories: the method's learning curves.
+        name: unique on the page.
+        title: data set and labeled count.
+        others: columns that are no parts.
+    """
     histories = list(histories)
     columns = dict.fromkeys(column for history in histories for column in history)
-    parts = [c for c in columns if c not in NOT_PARTS and not c.endswith("_dice")]
+    parts = [c for c in columns if c not in NOT_PARTS and c not in set(others) and not DICE.fullmatch(c)]
     if not parts:
         return None
+    positive = [history.where(history > 0) for history in histories]
     with panel() as (figure, axes):
-        for history in histories:
-            for number, part in enumerate(parts):
-                if part not in history:
-                    continue
-                color = (INK, MUTED)[number // len(PART_STYLES) % 2]
-                style = PART_STYLES[number % len(PART_STYLES)]
-                axes.plot(
-                    *points(history[history[part] > 0], part, len(parts) * len(histories)),
-                    style,
-                    color=color,
-                    linewidth=1.0,
-                )
+        draw_columns(axes, positive, parts)
         axes.set_yscale("log")
-        finish(axes, max(history["iteration"].max() for history in histories))
         return inline(figure, name, f"Parts of the loss by iteration, {title}."), parts
+
+
+def diagnostics_panel(
+    histories: Iterable[pd.DataFrame], name: str, title: str, labels: dict[str, str]
+) -> tuple[Drawing, list[str]] | None:
+    """Return what one method logs beside its loss, from 0 on, and what it is; None where it logs nothing.
+
+    Args:
+        histories: the method's learning curves.
+        name: unique on the page.
+        title: data set and labeled count.
+        labels: columns that are drawn, and what a reader is told that they are.
+    """
+    histories = list(histories)
+    logged = [column for column in labels if any(column in history for history in histories)]
+    if not logged:
+        return None
+    with panel() as (figure, axes):
+        draw_columns(axes, histories, logged)
+        axes.set_ylim(bottom=0)
+        shown = [labels[column] for column in logged]
+        return inline(figure, name, f"{'; '.join(shown)}: by iteration, {title}."), shown
+
+
+def draw_columns(axes: Axes, histories: list[pd.DataFrame], columns: Sequence[str]) -> None:
+    """Draw columns of one method's learning curves, each in a style of its own."""
+    for history in histories:
+        for number, column in enumerate(columns):
+            if column not in history:
+                continue
+            axes.plot(
+                *points(history, column, len(columns) * len(histories)),
+                STYLES[number % len(STYLES)],
+                color=(INK, MUTED)[number // len(STYLES) % 2],
+                linewidth=1.0,
+            )
+    finish(axes, max(history["iteration"].max() for history in histories))
 
 
 def points(history: pd.DataFrame, column: str, lines: int) -> np.ndarray:

@@ -2,7 +2,16 @@
 
 from typing import Any
 
-from m3hl.reporting.figures.curves import Curves, dice_panel, loss_panel, parts_panel
+from m3hl.config import methods
+from m3hl.reporting.figures.curves import (
+    STYLES,
+    Curves,
+    diagnostics_panel,
+    dice_panel,
+    loss_panel,
+    network_places,
+    parts_panel,
+)
 from m3hl.reporting.study import Row, RunResult, Study
 
 TITLE = "Learning curves"
@@ -24,11 +33,12 @@ def group_content(study: Study, rows: list[Row]) -> dict[str, Any]:
     results = [(order.index(row.method), r) for row in drawn for r in row.runs if r.history is not None]
     title, name = f"{rows[0].dataset}, {rows[0].labeled} labeled", f"{rows[0].dataset}_{rows[0].labeled}"
     curves: Curves = [(index, result.history) for index, result in results]
-    parts = [
-        (study.methods[row.method], panel)
-        for row in drawn
-        if (panel := parts_panel(histories(row), f"parts-{name}_{row.method}", title))
-    ]
+    parts, diagnostics = [], []
+    for row in drawn:
+        facts, of_row = study.methods[row.method], f"{name}_{row.method}"
+        logged = methods.diagnostics(facts.algorithm)
+        parts.append((facts, parts_panel(histories(row), f"parts-{of_row}", title, logged)))
+        diagnostics.append((facts, diagnostics_panel(histories(row), f"diagnostics-{of_row}", title, logged)))
     split = watched_split([result for _, result in results])
     return {
         "title": title,
@@ -40,11 +50,23 @@ def group_content(study: Study, rows: list[Row]) -> dict[str, Any]:
         "pseudo": dice_panel(curves, f"pseudo-{name}", title, "pseudo", "Pseudo-label"),
         "split": split,
         "test_selected": any(result.test_selected for _, result in results),
-        "teacher": any(column.endswith("_teacher_dice") for _, history in curves for column in history),
-        "parts": parts,
+        "networks": network_legend(curves),
+        "parts": [(facts, panel) for facts, panel in parts if panel],
+        "diagnostics": [(facts, panel) for facts, panel in diagnostics if panel],
         "missing": sum(result.history is None for row in rows for result in row.runs),
         "runs": sum(len(row.runs) for row in rows),
     }
+
+
+def network_legend(curves: Curves) -> list[tuple[int, str]]:
+    """Return each line style's number with the networks that it stands for; nothing where there is one network."""
+    names: dict[int, dict[str, None]] = {}
+    for _, history in curves:
+        for network, place in network_places(history).items():
+            names.setdefault(place % len(STYLES), {})[network.replace("_", " ")] = None
+    if len({name for of_place in names.values() for name in of_place}) < 2:
+        return []
+    return [(place, ", ".join(of_place)) for place, of_place in sorted(names.items())]
 
 
 def histories(row: Row) -> list:

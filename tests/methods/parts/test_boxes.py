@@ -51,7 +51,9 @@ def test_sides_and_places_of_many_boxes(rng):
     flat = draw_boxes(rng, 20_000, (256, 256), 0.5)
     np.testing.assert_allclose((flat[:, 1] - flat[:, 0]).mean(0) / 256, 0.721, atol=0.004)
     solid = draw_boxes(rng, 20_000, (112, 112, 80), 0.5)
-    np.testing.assert_allclose(((solid[:, 1] - solid[:, 0]) / (112, 112, 80)).mean(0), (0.72, 0.85, 0.85), atol=0.005)
+    np.testing.assert_allclose(
+        ((solid[:, 1] - solid[:, 0]) / (112, 112, 80)).mean(0), (0.72, 0.85, 0.85), atol=0.005
+    )
     for boxes, crop in ((flat, (256, 256)), (solid, (112, 112, 80))):
         centers = boxes.mean(1) / crop
         np.testing.assert_allclose(centers.mean(0), 0.5, atol=0.005)
