@@ -196,6 +196,28 @@ def test_pseudo_labels_have_a_panel_that_says_what_their_truth_is_for(results, m
     assert "seudo-label" not in page(config, results).text("curves")
 
 
+def test_every_network_and_what_is_logged_beside_the_loss_are_named(results, make_config, finish_run):
+    config = make_config(
+        methods={"cutmix": {"method": "cutmix"}, "cps": {"method": "cps"}},
+        experiments=[{"dataset": ["hearts"], "method": ["cutmix", "cps"], "labeled": [3], "seed": [1]}],
+    )
+    names = {"cutmix": ("student", "teacher"), "cps": ("network_1", "network_2")}
+    parts = {"cutmix": ["consistency", "confident"], "cps": ["cross_1"]}
+    for run in config.runs():
+        finish_run(results, config, run)
+        path = results / run.path / "history.csv"
+        columns = [f"val_{name}_dice" for name in names[run.method]] + [*parts[run.method], "weight"]
+        history = pd.read_csv(path).drop(columns="val_student_dice")
+        history.assign(stage=2, **dict.fromkeys(columns, 0.5)).to_csv(path, index=False)
+    text = page(config, results).text("curves")
+    assert "student, network 1 teacher, network 2" in text
+    assert re.search(r"Parts of the loss, CutMix consistency(?! confident)", text)
+    assert re.search(r"Parts of the loss, CPS cross_1(?! weight)", text)
+    assert "Beside the loss, CutMix κ, share of confident voxels weight of the consistency" in text
+    assert "Beside the loss, CPS weight of the cross terms" in text
+    assert "stage" not in text
+
+
 def test_names_from_files_are_escaped(results, make_config):
     config, nasty = make_config(), "<script>alert(1)</script>"
     path = results / config.runs()[0].path
