@@ -96,6 +96,7 @@ def targets(monkeypatch):
     return taken
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dimensions", [2, 3])
 def test_two_steps_are_the_released_codes(numbers, reference, make_settings, targets, dimensions):
     expected, (seed, shape) = numbers[f"steps{dimensions}d"], STEPS[dimensions]
@@ -189,6 +190,15 @@ def test_a_step_in_numpy(make_settings, make_batch, dimensions, cross_on):
     assert got == pytest.approx(expected, rel=1e-5)
 
 
+def test_a_class_that_is_absent_feels_the_epsilon_of_dice(make_settings):
+    logits = torch.zeros(2, 4, 4, 4)
+    logits[:, 0] = 9  # so that Σp² of the others is 2e-7
+    method = recited_method(make_settings(2, method="cps"), logits, logits)
+    losses = method.losses(batch_of(np.zeros((2, 1, 4, 4)), np.zeros((1, 4, 4), int)))
+    expected = supervised(softmax(logits[:1].numpy()), np.zeros((1, 4, 4), int))
+    assert losses["supervised_1"].item() == pytest.approx(expected, rel=1e-3)
+
+
 def test_without_a_ramp_the_weight_is_constant(make_settings, make_batch):
     settings = make_settings(2, method="cps", weight=1.5, ramp_length=0)
     losses = methods.build(settings).losses(make_batch(settings))
@@ -269,3 +279,12 @@ def test_the_preset_is_as_the_table_says(kind, ramp, start, batch):
     assert (settings.labeled_batch, settings.unlabeled_batch) == (batch, batch)
     with pytest.raises(UserError, match="unknown preset 'x' of method cps; there is released"):
         preset("x", 2)
+
+
+def test_its_learning_curve_has_both_networks(launch, run_settings, tmp_path):
+    training = launch(run_settings(2, method="cps", iterations=2, validate_every=2), tmp_path)
+    assert list(training.history.rows[-1]) == [
+        "iteration", "learning_rate", "loss", "supervised_1", "supervised_2", "cross_1", "cross_2", "weight",
+        "val_network_1_dice", "val_network_2_dice", "pseudo_network_1_dice", "pseudo_network_2_dice",
+    ]  # fmt: skip
+    assert list(training.selections) == ["network_1", "network_2"]

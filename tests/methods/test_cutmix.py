@@ -116,6 +116,7 @@ def draw_batch(numbers, dimensions, k, row):
     return batch_of(images, labels, random, row.get("iteration", k), 30_000)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", STEPS)
 def test_two_steps_are_the_released_codes(numbers, reference, make_settings, name):
     preset, dimensions, threshold = STEPS[name]
@@ -306,3 +307,11 @@ def test_the_unlabeled_batch_needs_halves(make_settings):
         RunSettings(**run | {"crop": (16, 16)})
     with pytest.raises(UserError, match="unknown preset 'x' of method cutmix; there are benchmark, french, mean-"):
         preset("x", 2)
+
+
+def test_its_learning_curve_says_how_sure_the_teacher_is(launch, run_settings, tmp_path):
+    training = launch(run_settings(2, method="cutmix", iterations=2, validate_every=2), tmp_path)
+    assert list(training.history.rows[-1]) == [
+        "iteration", "learning_rate", "loss", "supervised", "consistency", "confident", "weight",
+        "val_student_dice", "val_teacher_dice", "pseudo_student_dice", "pseudo_teacher_dice",
+    ]  # fmt: skip
