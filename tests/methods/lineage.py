@@ -1,35 +1,21 @@
 """What the released steps of the mean teacher and of those that build on it have in common."""
 
-from types import SimpleNamespace
+from functools import partial
 
 import numpy as np
 import pytest
 import torch
-from torch import nn
 
-from m3hl import methods, nets
+from m3hl import methods
 from m3hl.compute.execution import Execution
+from m3hl.config.experiment import Run, parse_config
 from m3hl.data.batches import Batch
 from m3hl.methods.parts import losses as parts
 from m3hl.methods.parts import noise
 from m3hl.training.optimization import step
+from tests.methods.replay import Recited, batch_of, change, copies, norm, running_statistics
 
 CPU = Execution(torch.device("cpu"))
-DIMENSIONS = {"2d": 2, "3d": 3}
-
-
-class Says(nn.Module):
-    """A network that gives prepared logits, one after the other, and keeps what it sees."""
-
-    def __init__(self, *logits):
-        super().__init__()
-        self.logits, self.seen = list(logits), []
-
-    def forward(self, images):
-        self.seen.append(images)
-        logits = self.logits.pop(0)
-        assert len(logits) == len(images)
-        return nets.Output(logits, logits, logits, logits)
 
 
 def close(expected, rel=3e-4):
@@ -40,7 +26,7 @@ def close(expected, rel=3e-4):
 def say(settings, student, teacher, labels, *, iteration, iterations):
     """Return a method whose networks give prepared logits, and a batch of as many images with these labels."""
     method = methods.build(settings)
-    method.student, method.teacher = Says(student), Says(*teacher)
+    method.student, method.teacher = Recited(student), Recited(*teacher)
     images = torch.randn(len(student), 1, *student.shape[2:])
     labeled, unlabeled = images[: len(labels)], images[len(labels) :]
     rng = np.random.default_rng(0)
@@ -49,11 +35,10 @@ def say(settings, student, teacher, labels, *, iteration, iterations):
 
 def check_losses(monkeypatch, method, batch, logits, row, logged=()):
     """Assert that losses and their gradients with respect to the student's logits are a row's; return both."""
-    terms = SimpleNamespace()
-    for name, function in (("ce", "cross_entropy"), ("dice", "dice_loss")):
-        keep(monkeypatch, parts, function, lambda value, name=name: setattr(terms, name, value))
+    terms = keep_terms(monkeypatch)
     losses = method.losses(batch)
-    values = losses | vars(terms)
+    assert [len(network.logits) for network in (method.student, method.teacher)] == [1, method.teacher.calls]
+    values = losses | terms
     gradients = {}
     for name in ("ce", "dice", "supervised", "consistency", "loss", *logged):
         assert values[name].item() == close(row[name]), name
@@ -62,6 +47,14 @@ def check_losses(monkeypatch, method, batch, logits, row, logged=()):
             assert gradients[name].norm().item() == close(row[f"{name}_grad_l2"]), name
     assert losses["weight"].item() == close(row["weight"], 1e-6)
     return losses, gradients
+
+
+def keep_terms(monkeypatch):
+    """Return what will hold the last cross entropy and Dice loss."""
+    terms = {}
+    for name, function in (("ce", "cross_entropy"), ("dice", "dice_loss")):
+        keep(monkeypatch, parts, function, partial(terms.__setitem__, name))
+    return terms
 
 
 def keep(monkeypatch, place, name, use):
@@ -93,29 +86,27 @@ def check_steps(monkeypatch, reference, weights, method, expected, draw, logged=
     for number, network in enumerate(networks.values(), start=1):
         reference.fill(network, dimensions, weights + number).double()
         scale_head(network, expected.get("head_scale", 1))
-    starts = {name: vector(network.parameters()) for name, network in networks.items()}
-    updates = method.train().updates()
+    starts = {name: copies(network.parameters()) for name, network in networks.items()}
+    updates, terms = method.train().updates(), keep_terms(monkeypatch)
     for k, row in enumerate(expected["steps"]):
         images, labels, *z = draw(k)
         waiting = [rounded(each) for each in z]
         monkeypatch.setattr(noise, "standard_normal", lambda like, _, w=waiting: w.pop(0).reshape(like.shape))
-        images = rounded(images)
         rng, t = np.random.default_rng(0), expected["first_iteration"] + k
-        halves = images[: len(labels)], torch.from_numpy(labels), images[len(labels) :]
-        losses = step(method, updates, Batch(*halves, rng, t, expected["iterations"]), CPU)
+        batch = batch_of(images, labels, rng, t, expected["iterations"], torch.float64)
+        losses = step(method, updates, batch, CPU) | terms
         assert not waiting
         assert t == row["iteration"]
-        for name in ("loss", "supervised", "consistency", "weight", *logged):
+        for name in ("loss", "ce", "dice", "supervised", "consistency", "weight", *logged):
             assert losses[name].item() == close(row[name], 1e-6), name
         assert updates[0].optimizer.param_groups[0]["lr"] == close(row["learning_rate"], 1e-9)
-        gradients = vector(p.grad for p in method.student.parameters())
-        assert gradients.norm().item() == close(row["student_grad_l2"], 1e-6)
+        gradients = norm(p.grad for p in method.student.parameters())
+        assert gradients == close(row["student_grad_l2"], 1e-6)
         for name, network in networks.items():
-            now = vector(network.parameters())
             found = {
-                "param_l2": now.norm().item(),
-                "change_l2": (now - starts[name]).norm().item(),
-                "running_l2": vector(b for b in network.buffers() if b.is_floating_point()).norm().item(),
+                "param_l2": norm(network.parameters()),
+                "change_l2": change(network.parameters(), starts[name]),
+                "running_l2": norm(running_statistics(network)),
             }
             assert found == close(row[name], 1e-6), name
 
@@ -132,9 +123,27 @@ def scale_head(network, scale):
             parameter.mul_(scale)
 
 
-def vector(tensors):
-    """Return copies of all tensors as one."""
-    return torch.cat([t.detach().flatten().clone() for t in tensors])
+def watch(network):
+    """Return the list to which each forward pass adds its input and its logits."""
+    passes = []
+    network.register_forward_hook(lambda _, args, out: passes.append((args[0].numpy(), out.logits)))
+    return passes
+
+
+def assert_published(method, kind, options, training, preset=None):
+    """Assert a preset's options on a data set, and batch sizes and iterations; nothing selects on the test set."""
+    study = {
+        "name": "study",
+        "datasets": {"d": {"kind": kind, "source": "phantom"}},
+        "methods": {"m": {"method": method, "preset": preset}},
+    }
+    settings = parse_config(study).settings(Run("d", "m", 3, 1337))
+    found = settings.options.model_dump()
+    assert found.pop("learning_rate_decay") == 0.1
+    assert found == options
+    assert (settings.labeled_batch, settings.unlabeled_batch, settings.iterations) == training
+    assert settings.selection == {"acdc": "val", "la": "last"}[kind]
+    assert settings.preset == (preset or "released")
 
 
 def softmax(logits):
