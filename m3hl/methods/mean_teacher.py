@@ -61,13 +61,18 @@ class Method(method.Method):
             images: (B, 1, *) of the same samples; the teacher sees them with noise.
             batch: source of the noise.
         """
-        with torch.no_grad():
-            target = self.teacher(self.noisy(images, batch.generator())).logits
-        return {"consistency": squared_difference(logits, target).mean()}
+        target = self.taught(images, batch.generator())
+        return {"consistency": (logits.softmax(1) - target).square().mean()}
 
-    def noisy(self, images: Tensor, generator: torch.Generator) -> Tensor:
-        """Return images as the teacher sees them."""
-        return noisy(images, generator, self.options.noise, self.options.noise_limit)
+    @torch.no_grad()
+    def taught(self, images: Tensor, generator: torch.Generator) -> Tensor:
+        """Return the teacher's probabilities (B, C, *) of images with noise.
+
+        It is in training mode as the student is: statistics of this batch, dropout.
+        """
+        seen = noisy(images, generator, self.options.noise, self.options.noise_limit)
+        # Not its logits: CUDA graphs write a next pass's over them.
+        return single(self.teacher(seen).logits).softmax(1)
 
     def weight(self, batch: Batch) -> float:
         """Return w(t) = w_max · exp(−5 (1 − min(⌊t / step⌋, L) / L)²), which does not begin at 0."""
@@ -87,8 +92,3 @@ class Method(method.Method):
     def networks(self) -> dict[str, nn.Module]:
         """Return student and teacher, the result first."""
         return self.results() | {"student": self.student, "teacher": self.teacher}
-
-
-def squared_difference(logits: Tensor, others: Tensor) -> Tensor:
-    """Return (softmax(ℓ) − softmax(ℓ′))² of each class and voxel (B, C, *)."""
-    return (single(logits).softmax(1) - single(others).softmax(1)).square()

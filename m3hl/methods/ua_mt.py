@@ -7,8 +7,6 @@ from torch import Tensor
 
 from m3hl.data.batches import Batch
 from m3hl.methods import mean_teacher
-from m3hl.methods.mean_teacher import squared_difference
-from m3hl.methods.parts.losses import single
 from m3hl.methods.parts.schedules import gaussian_ramp
 
 
@@ -27,12 +25,11 @@ class Method(mean_teacher.Method):
             batch: t, T, and source of the noise.
         """
         generator, threshold = batch.generator(), self.threshold(batch)
-        with torch.no_grad():
-            target = self.teacher(self.noisy(images, generator)).logits
-            uncertainty = entropy(self.mean_prediction(images, generator))
-            mask = (uncertainty < threshold).to(uncertainty.dtype)
+        target = self.taught(images, generator)
+        uncertainty = entropy(self.mean_prediction(images, generator))
+        mask = (uncertainty < threshold).to(uncertainty.dtype)
         classes = self.counted_classes if self.options.normalizer == "voxels_and_classes" else 1
-        total = (squared_difference(logits, target) * mask).sum()
+        total = ((logits.softmax(1) - target).square() * mask).sum()
         return {
             "consistency": total / (classes * mask.sum() + 1e-16),
             "mask_share": mask.mean(),
@@ -49,9 +46,8 @@ class Method(mean_teacher.Method):
         passes, total = self.options.monte_carlo_passes, 0.0
         copies = torch.cat([images, images])
         for _ in range(passes):
-            # Read before the next pass: CUDA graphs write its outputs over these.
-            probability = single(self.teacher(self.noisy(copies, generator)).logits).softmax(1)
-            total = total + probability[: len(images)] + probability[len(images) :]
+            first, second = self.taught(copies, generator).chunk(2)
+            total = total + first + second
         return total / (2 * passes)
 
     def threshold(self, batch: Batch) -> float:
