@@ -192,7 +192,7 @@ class Store:
             raise UserError(f"{self.path}: {name} lacks {', '.join(missing or ['its image'])}; {REMEDY}")
         image, group, split = member(case, "image", h5py.Dataset), case.attrs["group"], case.attrs["split"]
         shape = () if image is None else image.shape
-        measured = self.shrink if split != "train" else None
+        measured = self.shrink if is_text(split) and split != "train" else None
         for key in (key for key, link in links.items() if link is not None):
             if not is_whole(case, key, shape, measured if key == "label" else None):
                 raise UserError(f"{self.path}: the {key} of {name} is no array as a store has them; {REMEDY}")

@@ -5,7 +5,7 @@ import time
 from contextlib import closing, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 
@@ -13,7 +13,7 @@ from m3hl import methods
 from m3hl.compute.execution import Execution
 from m3hl.compute.team import Team
 from m3hl.config.run import RunSettings
-from m3hl.data.batches import Batches
+from m3hl.data.batches import Batches, training_cases
 from m3hl.data.store import Store
 from m3hl.errors import UserError
 from m3hl.files.digests import sha256_file
@@ -96,23 +96,26 @@ def train(
     """
     team = team or Team()
     first = team.rank == 0
+    # Before anything is written.
+    training_cases(store, settings)
     torch.manual_seed(settings.seed)
     stages = methods.stages(settings)
     identity = {"settings": settings.model_dump(mode="json"), "store": sha256_file(store.path), "code": code}
     checkpoints = Checkpoints(work, identity, execution.arithmetic() | {"processes": team.size})
-    training, saved = Training(checkpoints), checkpoints.load() or {}
+    training, saved = Training(checkpoints), checkpoints.load()
     validation = Validation.load(store, settings, execution.device) if first else None
-    board = Curves(checkpoints.folder / "tensorboard", saved.get("iteration", 0)) if first else None
+    begun = place(saved, len(stages), checkpoints)
+    board = Curves(checkpoints.folder / "tensorboard", begun.iteration) if first else None
     with closing(board) if board else nullcontext(), Interruption() as interruption:
         total = sum(stage.length(settings) for stage in stages)
         session = Session(
             settings, store, label, execution, team, len(stages), total, validation, board, interruption
         )
-        for number in range(saved.get("stage", 0), len(stages)):
+        for number in range(begun.stage, len(stages)):
             training.begin(number, prepared_method(session, number), settings.selection)
             with closing(load_batches(training, session)) as batches:
                 training.facts = facts(batches, training.method)
-                if saved.get("stage") == number:
+                if saved and number == begun.stage:
                     restore(training, saved)
                 training.method.join(team)
                 train_stage(training, session, batches)
@@ -139,6 +142,21 @@ def load_batches(training: Training, session: Session) -> Batches:
         stage=training.stage,
         iterations=training.length,
     )
+
+
+class Place(NamedTuple):
+    """Where a run goes on: stage and iteration, both from 0."""
+
+    stage: int
+    iteration: int
+
+
+def place(saved: dict[str, Any] | None, stages: int, checkpoints: Checkpoints) -> Place:
+    """Return where a checkpoint is in a run of so many stages; raises `UserError` where it is nowhere."""
+    found = Place(0, 0) if saved is None else Place(saved.get("stage"), saved.get("iteration"))
+    if found.stage not in range(stages) or not isinstance(found.iteration, int):
+        raise misfit(checkpoints.last)
+    return found
 
 
 def restore(training: Training, saved: dict[str, Any]) -> None:
