@@ -40,7 +40,7 @@ def test_the_plain_baseline_computes_the_same_step(dataset, tmp_path, monkeypatc
     batches = iter([(batch.labeled_images, batch.labels), (batch.unlabeled_images, None)])
     monkeypatch.setattr(plain, "batch", lambda *_: next(batches))
 
-    expected = step(ours.method, ours.updates[0].optimizer, batch, run.options.learning_rate, Execution(CPU))
+    expected = step(ours.method, ours.updates, batch, Execution(CPU))
     assert plain.step() == pytest.approx({name: value.item() for name, value in expected.items()}, rel=1e-4)
     for name, network in ours.method.networks().items():
         for one, other in zip(network.parameters(), getattr(plain, name).parameters(), strict=True):
