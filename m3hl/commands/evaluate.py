@@ -63,7 +63,7 @@ def command(
     weights = Weights.load(run / "best.pt")
     stride = study.evaluation.stride or description.stride
     with Store(store) as data:
-        data.require(weights.settings.dimensions, weights.settings.classes)
+        data.require(weights.settings.dimensions, weights.settings.classes, weights.settings.shrink)
         protocol = Protocol(weights.settings.crop, stride, description.largest_component, data.shrink)
         cases = choose_cases(data, split, study.evaluation.cases)
         if nifti:

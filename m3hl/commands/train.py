@@ -119,6 +119,7 @@ def command(
                 **training.summary(),
                 **({"stages": training.ended} if training.ended else {}),
                 **training.facts,
+                "iterations": training.iteration,
                 "seconds": round(training.seconds, 2),
                 "resumed_at": training.resumed_at,
                 "processes": team.size,

@@ -37,7 +37,7 @@ def started_team(device: torch.device) -> Iterator["Team"]:
         yield Team()
         return
     if size > len(STREAMS):
-        raise UserError(f"{size} processes for one run, but M³HL has two streams; start two at most")
+        raise UserError(f"{size} processes for one run, but two streams at most can be shared out; start two")
     if device.type == "cuda":
         torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
     dist.init_process_group("nccl" if device.type == "cuda" else "gloo")

@@ -123,7 +123,7 @@ class Config(Model):
                 classes=description.classes,
                 labeled=run.labeled,
                 seed=run.seed,
-                **published_or(dataset, description, method.method),
+                **published_or(dataset, description, method.method, preset),
             )
         except ValidationError as error:
             raise UserError(f"{run.method} on {run.dataset}: {first_problem(error)}") from error

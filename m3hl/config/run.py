@@ -7,7 +7,7 @@ from pydantic import PositiveInt, SerializeAsAny, field_validator, model_validat
 
 from m3hl.config import methods
 from m3hl.config.base import Model
-from m3hl.config.dataset import DatasetConfig, Extent
+from m3hl.config.dataset import DatasetConfig, Extent, Factors
 from m3hl.config.datasets.description import Description
 from m3hl.config.methods.optimizer import DIVISOR, OptimizerOptions
 from m3hl.errors import UserError
@@ -32,6 +32,8 @@ class RunSettings(Model):
     iterations: PositiveInt
     validate_every: PositiveInt
     selection: Literal["val", "last", "test"]
+    shrink: Factors | None = None
+    """Voxels of the original along each axis that are one in the store."""
     largest_component: bool = False
     """Whether validation keeps only the largest component of a class, as the final evaluation does."""
     deterministic: bool = False
@@ -77,13 +79,13 @@ def check_stride(stride: tuple[int, ...] | None, crop: tuple[int, ...]) -> None:
         )
 
 
-def published_or(config: DatasetConfig, description: Description, method: str | None = None) -> dict[str, object]:
+def published_or(config: DatasetConfig, description: Description, *method: str) -> dict[str, object]:
     """Return the training settings: what the config says, else the published ones.
 
     Args:
         config: the data set.
         description: its published settings.
-        method: whose own published settings come before the data set's; None: none.
+        *method: name and preset, whose own published settings come before the data set's; none: left out.
     """
     published = {
         "channels": 16,
@@ -94,6 +96,7 @@ def published_or(config: DatasetConfig, description: Description, method: str | 
         "validate_every": description.validate_every,
         "selection": description.selection,
         "largest_component": description.largest_component,
+        "shrink": config.shrink,
     }
-    own = methods.training(method, description.dimensions) if method else {}
+    own = methods.training(*method, description.dimensions) if method else {}
     return published | own | config.training.model_dump(exclude_none=True)

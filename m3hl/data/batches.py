@@ -110,7 +110,7 @@ class Batches:
             "labeled_groups": list(dict.fromkeys(case.group for case in with_labels)),
             "counts": {
                 "labeled_cases": len(with_labels),
-                "labeled_samples": len(labeled),
+                "labeled_samples": len(Samples(store, with_labels, labels=True)),
                 "unlabeled_cases": len(unlabeled.cases),
                 "unlabeled_samples": len(unlabeled),
             },
@@ -176,7 +176,7 @@ class Batches:
 
 def training_cases(store: Store, settings: RunSettings) -> tuple[list[CaseInfo], list[CaseInfo]]:
     """Return a run's labeled and unlabeled cases; raises `UserError` where the store does not fit the settings."""
-    store.require(settings.dimensions, settings.classes)
+    store.require(settings.dimensions, settings.classes, settings.shrink)
     return split_cases(store, settings.labeled)
 
 

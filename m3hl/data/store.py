@@ -39,6 +39,7 @@ ROOT_ATTRIBUTES = (
     "kind source dimensions classes labeled_order source_sha256 citation license".split()  # noqa: SIM905
 )
 DTYPES = {"image": np.float32, "label": np.uint8}
+MOST_SHRINK = 64
 REMEDY = "make it again with m3hl preprocess"
 
 
@@ -138,8 +139,10 @@ class Store:
                 raise self._damaged(name, key) from error
         return np.concatenate(chunks)[first % depth :][: last - first]
 
-    def require(self, dimensions: int, classes: tuple[str, ...]) -> None:
+    def require(self, dimensions: int, classes: tuple[str, ...], shrink: tuple[int, ...] | None = None) -> None:
         """Raise `UserError` unless the store's images and classes are those that a run is made for."""
+        if self.shrink != shrink:
+            raise UserError(f"{self.path}: the store has shrink {self.shrink}, the run wants {shrink}; {REMEDY}")
         if (self.dimensions, self.classes) != (dimensions, classes):
             raise UserError(
                 f"{self.path}: the store has {self.dimensions}D images of {', '.join(self.classes)}, the run "
@@ -176,7 +179,7 @@ class Store:
         self.citation: str = attrs["citation"]
         self.license: str = attrs["license"]
         shrink = attrs.get("shrink")
-        if shrink is not None and not is_shrink(shrink):
+        if shrink is not None and not (self.dimensions == 3 and is_shrink(shrink)):
             raise UserError(f"{self.path}: shrink of this store cannot be; {REMEDY}")
         self.shrink = None if shrink is None else tuple(shrink.tolist())
 
@@ -232,7 +235,9 @@ def is_text(value: Any) -> bool:
 
 def is_shrink(value: Any) -> bool:
     """Return whether an attribute is a number of voxels for each axis."""
-    return isinstance(value, np.ndarray) and value.shape == (3,) and value.dtype.kind in "iu" and value.min() > 0
+    if not (isinstance(value, np.ndarray) and value.shape == (3,) and value.dtype.kind in "iu"):
+        return False
+    return 1 <= value.min() <= value.max() <= MOST_SHRINK
 
 
 def is_list_of_texts(value: Any) -> bool:

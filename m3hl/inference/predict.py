@@ -46,7 +46,7 @@ def predict(
         # Path.resolve fails at a link to itself.
         if os.path.realpath(out) == os.path.realpath(image):
             raise UserError(f"{image}: the label map would take its place; choose another folder with --out")
-    shrink = weights.dataset.shrink
+    shrink = weights.settings.shrink
     protocol = Protocol(weights.settings.crop, stride or description.stride, description.largest_component, shrink)
     network = weights.network.to(device)
     progress = Progress("predict", len(images))

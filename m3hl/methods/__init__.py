@@ -8,6 +8,7 @@ import importlib
 
 from m3hl.config.methods import module_name
 from m3hl.config.run import RunSettings
+from m3hl.inference.weights import members, require_fitting
 from m3hl.methods.method import Method
 
 
@@ -18,5 +19,12 @@ def stages(settings: RunSettings) -> tuple[type[Method], ...]:
 
 
 def build(settings: RunSettings, stage: int = 0) -> Method:
-    """Return a new instance of a stage of a run; initial weights come from torch's global generator."""
-    return stages(settings)[stage](settings)
+    """Return a new instance of a stage of a run; initial weights come from torch's global generator.
+
+    Raises:
+        ValueError: a result is none of the networks that can be saved.
+    """
+    method = stages(settings)[stage](settings)
+    for network in method.results().values():
+        require_fitting(settings, network.state_dict(), members(network))
+    return method

@@ -9,7 +9,8 @@ from m3hl.compute.team import Team
 from m3hl.config.run import RunSettings
 from m3hl.data.batches import Batch
 from m3hl.errors import UserError
-from m3hl.methods.parts.optimization import Update, sgd_update
+from m3hl.methods.parts.optimization import sgd_update
+from m3hl.methods.update import Update
 from m3hl.nets.output import Output
 
 
@@ -33,7 +34,7 @@ class Method(nn.Module):
     and each iteration begins with every part in training mode. So a run that was killed ends with the same bits.
 
     Attributes:
-        student: the network that is trained, selected and evaluated.
+        student: the network that is trained, selected and evaluated, unless `trained` and `results` say otherwise.
         settings: of the run.
         options: the method's knobs.
         labeled_batch, unlabeled_batch: samples that an iteration wants; none of a kind is fine.
@@ -71,11 +72,14 @@ class Method(nn.Module):
         """Update what follows the trained networks; called at the end of each iteration."""
 
     def results(self) -> dict[str, nn.Module]:
-        """Return the networks that are selected, each by its own validation, by name; the first is the result."""
+        """Return the networks that are selected, each by its own validation, by name; the first is the result.
+
+        Each is as `nets.build` makes it, as it is saved without its class.
+        """
         return {"student": self.student}
 
     def networks(self) -> dict[str, nn.Module]:
-        """Return the networks that are validated, by name: the results, and whatever shall have a curve."""
+        """Return the networks that shall have a learning curve, by name; results always have one."""
         return self.results()
 
     def take_over(self, selected: dict[str, Selected], updates: list[Update]) -> None:

@@ -45,7 +45,9 @@ def modules(config: Config, stage: str, dataset: str | None = None, method: str 
     found = [f"m3hl.commands.{stage}"]
     for one in used:
         dimensions = describe(one).dimensions
-        found += [f"m3hl.config.datasets.{one.kind}", f"m3hl.data.datasets.{one.kind}"]
+        found.append(f"m3hl.config.datasets.{one.kind}")
+        if stage in ("download", "preprocess"):
+            found.append(f"m3hl.data.datasets.{one.kind}")
         if stage == "download" and one.source == "phantom":
             found.append(f"m3hl.data.phantom.{one.kind}")
         if stage in ("train", "evaluate"):
@@ -61,4 +63,7 @@ def read_methods(config: Config, stage: str, method: str | None) -> set[str]:
     """Return the published methods whose options a stage reads: data are the same for all."""
     if stage in ("download", "preprocess"):
         return set()
+    if stage == "report":
+        # It names every method that the paper's table has a row for.
+        return set(methods.names())
     return {m.method for m in config.methods.values()} if method is None else {config.method(method).method}

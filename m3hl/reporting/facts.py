@@ -90,7 +90,8 @@ def differences(config: DatasetConfig) -> tuple[str, ...]:
     phrases = {
         "channels": "{} channels in the first level instead of {}",
         "crop": "crop {} instead of {} voxels",
-        "labeled_batch": "{} labeled (and as many unlabeled) samples per batch instead of {}",
+        "labeled_batch": "{} labeled samples per batch instead of {}",
+        "unlabeled_batch": "{} unlabeled samples per batch instead of {}",
         "iterations": "{} iterations instead of {}",
     }
     found = [
@@ -104,7 +105,7 @@ def differences(config: DatasetConfig) -> tuple[str, ...]:
         found.append(
             f"sliding-window stride {plain(config.evaluation.stride)} instead of {plain(description.stride)}"
         )
-    if config.shrink:
+    if config.shrink and max(config.shrink) > 1:
         found.append(f"volumes at a lower resolution: {plain(config.shrink)} voxels became one")
     if config.hold_out:
         found.append(f"{count(config.hold_out, description.group)} held out of training for validation")

@@ -65,6 +65,7 @@ class TrainingRecord(Record):
     settings: Trained = Trained()
     selection: Selected = Selected()
     labeled_groups: tuple[str, ...] = ()
+    iterations: int | None = None
     seconds: float | None = None
     resumed_at: tuple[int, ...] = ()
     provenance: Provenance = Provenance()

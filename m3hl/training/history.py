@@ -16,14 +16,14 @@ class History:
     def __init__(self) -> None:
         self.rows: list[dict[str, float | int | None]] = []
         self._sums: dict[str, Tensor] = {}
-        self._count = 0
+        self._counts: dict[str, int] = {}
 
     def add(self, losses: dict[str, Tensor]) -> None:
         """Add one iteration's losses to the running means."""
         for name, value in losses.items():
             value = value.detach()
             self._sums[name] = self._sums[name] + value if name in self._sums else value
-        self._count += 1
+            self._counts[name] = self._counts.get(name, 0) + 1
 
     def close_row(
         self, iteration: int, learning_rate: float, scores: dict[str, float], stage: int | None = None
@@ -36,8 +36,8 @@ class History:
             scores: of the validation, empty where there was none.
             stage: number of the stage, from 1; None in a run without stages.
         """
-        means = {name: float(total) / self._count for name, total in self._sums.items()}
-        self._sums, self._count = {}, 0
+        means = {name: float(total) / self._counts[name] for name, total in self._sums.items()}
+        self._sums, self._counts = {}, {}
         which = {} if stage is None else {"stage": stage}
         row = {"iteration": iteration, **which, "learning_rate": learning_rate, **means, **scores}
         self.rows.append(row)
@@ -66,8 +66,8 @@ class History:
 
     def state_dict(self) -> dict[str, Any]:
         """Return the state for a checkpoint."""
-        return {"rows": self.rows, "sums": self._sums, "count": self._count}
+        return {"rows": self.rows, "sums": self._sums, "counts": self._counts}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from a checkpoint's state."""
-        self.rows, self._sums, self._count = state["rows"], state["sums"], state["count"]
+        self.rows, self._sums, self._counts = state["rows"], state["sums"], state["counts"]

@@ -20,10 +20,10 @@ from m3hl.progress import Progress
 from m3hl.training.checkpoint import MISFITS, Checkpoints, misfit
 from m3hl.training.curves import Curves
 from m3hl.training.interruption import SAVED, Interrupted, Interruption
-from m3hl.training.optimization import step
 from m3hl.training.pseudo_labels import PseudoLabelCheck
 from m3hl.training.session import Session, facts, load_batches, prepared_method, stage_label, start_line
 from m3hl.training.state import Training
+from m3hl.training.step import step
 from m3hl.training.validation import Validation
 
 log = logging.getLogger(__name__)
@@ -63,10 +63,13 @@ def train(
     training_cases(store, settings)
     torch.manual_seed(settings.seed)
     stages = methods.stages(settings)
+    if team.size > 1 and len(stages) > 1:
+        # The others do not validate, so they would hand over other weights than the first.
+        raise UserError("a run in stages is trained by one process; start one")
     identity = {"settings": settings.model_dump(mode="json"), "store": sha256_file(store.path), "code": code}
+    validation = Validation.load(store, settings, execution.device) if first else None
     checkpoints = Checkpoints(work, identity, execution.arithmetic() | {"processes": team.size})
     training, saved = Training(checkpoints), checkpoints.load()
-    validation = Validation.load(store, settings, execution.device) if first else None
     begun = place(saved, len(stages), checkpoints)
     board = Curves(checkpoints.folder / "tensorboard", begun.iteration) if first else None
     with closing(board) if board else nullcontext(), Interruption() as interruption:
@@ -162,7 +165,7 @@ def record(training: Training, session: Session, check: PseudoLabelCheck | None)
     validates = is_due(done, session.settings.validate_every, training.length)
     scores: dict[str, float] = {}
     if validates and session.validation:
-        scores = session.validation(method.networks(), session.interruption.check)
+        scores = session.validation(method.results() | method.networks(), session.interruption.check)
     if validates and check:
         scores |= check(method)
     rate = training.updates[0].rate(done - 1, training.length)

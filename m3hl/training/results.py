@@ -20,6 +20,8 @@ def save_weights(training: Training, folder: Path, settings: RunSettings, datase
     last.offer(networks[result], training.iteration, None)
     chosen = {"best": (result, training.selection), "last": (result, last)}
     chosen |= {f"best-{name}": (name, training.selections[name]) for name in others}
+    for stale in folder.glob("best-*.pt"):
+        stale.unlink()
     paths = []
     for file, (name, selection) in chosen.items():
         paths.append(folder / f"{file}.pt")

@@ -11,6 +11,7 @@ from m3hl.compute.team import Team
 from m3hl.config.run import RunSettings
 from m3hl.data.batches import Batches
 from m3hl.data.store import Store
+from m3hl.inference.weights import members
 from m3hl.methods.method import Method
 from m3hl.training.curves import Curves
 from m3hl.training.interruption import Interruption
@@ -60,7 +61,9 @@ def prepared_method(session: Session, number: int) -> Method:
     settings, execution = session.settings, session.execution
     method = methods.build(settings, number)
     method.to(execution.device, memory_format=MEMORY_FORMAT[settings.dimensions]).train()
-    execution.prepare(list(method.networks().values()), deterministic=settings.deterministic)
+    networks = {**method.results(), **method.networks()}.values()
+    parts = [part for network in networks for part in (network.members if members(network) > 1 else [network])]
+    execution.prepare(list(dict.fromkeys(parts)), deterministic=settings.deterministic)
     return method
 
 

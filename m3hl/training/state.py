@@ -2,13 +2,15 @@
 
 import math
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import torch
 
 from m3hl.errors import UserError
 from m3hl.methods.method import Method
-from m3hl.methods.parts.optimization import Update, momentum_of
+from m3hl.methods.parts.optimization import momentum_of
+from m3hl.methods.update import Update
 from m3hl.training.checkpoint import Checkpoints, restore_random_state
 from m3hl.training.history import History
 from m3hl.training.selection import Selection
@@ -65,7 +67,8 @@ class Training:
         """Begin a stage, which takes over what was selected in the stage before."""
         before = {name: selection.selected() for name, selection in self.selections.items()}
         if before:
-            self.ended.append({"stage": self.method.stage, "iterations": self.stage_iteration, **self.summary()})
+            ended = {"stage": self.method.stage, "iterations": self.stage_iteration}
+            self.ended.append(ended | {"counts": self.facts["counts"]} | self.summary())
         self.stage, self.method, self.begun = stage, method, self.iteration
         self.updates = method.updates()
         if before:
@@ -74,10 +77,9 @@ class Training:
 
     def offer(self, scores: dict[str, float]) -> None:
         """Offer the networks of the stage for selection, with their validation scores (percent)."""
-        optimizer = self.updates[0].optimizer
         for name, network in self.method.results().items():
-            keeps = {"momentum": lambda n=network: momentum_of(optimizer, n)} if self.method.keeps_momentum else {}
-            self.selections[name].offer(network, self.iteration, scores.get(f"val_{name}_dice"), **keeps)
+            momentum = partial(momentum_of, self.updates, network) if self.method.keeps_momentum else dict
+            self.selections[name].offer(network, self.iteration, scores.get(f"val_{name}_dice"), momentum)
 
     def summary(self) -> dict[str, Any]:
         """Return what has been selected in the stage, as a record says it."""
@@ -118,8 +120,8 @@ class Training:
             UserError: they are.
         """
         loss = self.history.rows[-1]["loss"] if self.history.rows else 0.0
-        groups = [group for update in self.updates for group in update.optimizer.param_groups]
-        finite = bool(torch.stack([p.isfinite().all() for group in groups for p in group["params"]]).all())
+        # Teachers and prototypes as well: what trains nobody can spoil who is trained.
+        finite = bool(torch.stack([value.isfinite().all() for value in self.method.state_dict().values()]).all())
         if math.isfinite(loss) and finite:
             return
         problem = "weights are not finite" if math.isfinite(loss) else f"the loss is {loss}"

@@ -16,8 +16,8 @@ from m3hl.data.batches import Batches
 from m3hl.data.placement import Budget
 from m3hl.data.store import Store
 from m3hl.methods import m3hl
-from m3hl.training.optimization import step
 from m3hl.training.session import MEMORY_FORMAT
+from m3hl.training.step import step
 from tests.benchmarks.clock import Parts, seconds_by_turns, seconds_each
 from tests.benchmarks.plain import PlainTraining
 

@@ -12,7 +12,7 @@ from torch import nn
 
 from m3hl.compute.execution import Execution
 from m3hl.data.store import Store
-from m3hl.training.optimization import step
+from m3hl.training.step import step
 from tests.benchmarks.plain import PlainTraining
 from tests.benchmarks.steps import Training
 from tests.benchmarks.stores import make_store, settings, study

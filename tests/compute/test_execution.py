@@ -13,7 +13,7 @@ from m3hl.data.store import Store
 from m3hl.methods.parts import teacher
 from m3hl.nets import unet
 from m3hl.training.history import History
-from m3hl.training.optimization import step
+from m3hl.training.step import step
 
 CPU = torch.device("cpu")
 METHODS = [(n, name) for name in ("m3hl", "cutmix", "cps", "mean-teacher", "ua-mt") for n in (2, 3)]

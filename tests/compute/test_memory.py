@@ -14,7 +14,7 @@ from m3hl.data.batches import Batches
 from m3hl.data.placement import Budget
 from m3hl.data.store import Store
 from m3hl.training.history import History
-from m3hl.training.optimization import step
+from m3hl.training.step import step
 
 CPU = torch.device("cpu")
 STEPS, GROWN_UP = 2000, 400

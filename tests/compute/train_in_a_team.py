@@ -13,7 +13,7 @@ from m3hl.compute.team import started_team
 from m3hl.config.methods import m3hl
 from m3hl.config.run import RunSettings
 from m3hl.data.batches import Batch
-from m3hl.training.optimization import step
+from m3hl.training.step import step
 
 CPU = Execution(torch.device("cpu"))
 CROPS, CLASSES = {2: (32, 48), 3: (48, 48, 48)}, {2: ("a", "b", "c"), 3: ("a",)}

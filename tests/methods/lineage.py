@@ -12,7 +12,7 @@ from m3hl.config.experiment import Run, parse_config
 from m3hl.data.batches import Batch
 from m3hl.methods.parts import losses as parts
 from m3hl.methods.parts import noise
-from m3hl.training.optimization import step
+from m3hl.training.step import step
 from tests.methods.replay import Recited, batch_of, change, copies, norm, running_statistics
 
 CPU = Execution(torch.device("cpu"))

@@ -14,7 +14,7 @@ from m3hl.config.methods.cps import preset
 from m3hl.errors import UserError
 from m3hl.methods import cps
 from m3hl.methods.parts.optimization import learning_rate
-from m3hl.training.optimization import step
+from m3hl.training.step import step
 from tests.methods.replay import Recited, batch_of, change, copies, logits_of, norm, running_statistics
 
 CPU = Execution(torch.device("cpu"))

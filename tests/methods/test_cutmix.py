@@ -16,7 +16,7 @@ from m3hl.config.run import RunSettings
 from m3hl.errors import UserError
 from m3hl.methods.parts.boxes import draw_boxes
 from m3hl.methods.parts.losses import segmentation_loss
-from m3hl.training.optimization import step
+from m3hl.training.step import step
 from tests.methods.replay import Recited, batch_of, change, copies, logits_of, norm, running_statistics
 
 CPU = Execution(torch.device("cpu"))

@@ -9,7 +9,7 @@ from torch import nn
 from m3hl import methods, nets
 from m3hl.compute.execution import Execution
 from m3hl.methods.parts.losses import segmentation_loss
-from m3hl.training.optimization import step
+from m3hl.training.step import step
 
 CPU = Execution(torch.device("cpu"))
 LABELED, UNLABELED = 1.0, 0.0

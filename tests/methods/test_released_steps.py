@@ -9,7 +9,7 @@ from m3hl.compute.execution import Execution
 from m3hl.data.batches import Batch
 from m3hl.methods import m3hl
 from m3hl.methods.parts import losses as loss_functions
-from m3hl.training.optimization import step
+from m3hl.training.step import step
 
 CPU = Execution(torch.device("cpu"))
 

@@ -8,7 +8,7 @@ import torch
 from m3hl import methods
 from m3hl.compute.execution import Execution
 from m3hl.methods.parts.losses import segmentation_loss
-from m3hl.training.optimization import step
+from m3hl.training.step import step
 
 CPU = Execution(torch.device("cpu"))
 

@@ -2,7 +2,7 @@
 
 A module here offers `TITLE`, `Options`, a model that inherits from `OptimizerOptions`, and
 `preset(name, dimensions)`, which returns the keys that a preset sets; `PRESETS` lists the names, the default
-first. Where a method is published with a training of its own, `training(dimensions)` returns these keys of
+first. Where a method is published with a training of its own, `training(preset, dimensions)` returns these keys of
 `training:`; a configuration's come before them, a data set's after. `PROCESSES` says how many processes can train
 one run, where it is more than one. `DIAGNOSTICS` names what the method logs that is no part of its loss, such as a
 share of voxels or a ramp, with what a reader of the learning curves is told that it is.
@@ -40,10 +40,10 @@ def processes(method: str) -> int:
     return getattr(load(method), "PROCESSES", 1)
 
 
-def training(method: str, dimensions: int) -> dict[str, object]:
-    """Return the keys of `training:` that `method` is published with for 2D or 3D data."""
+def training(method: str, preset: str, dimensions: int) -> dict[str, object]:
+    """Return the keys of `training:` that a preset of `method` is published with for 2D or 3D data."""
     module = load(method)
-    return module.training(dimensions) if hasattr(module, "training") else {}
+    return module.training(preset, dimensions) if hasattr(module, "training") else {}
 
 
 def diagnostics(method: str) -> dict[str, str]:

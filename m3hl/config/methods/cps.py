@@ -39,6 +39,6 @@ def preset(name: str, dimensions: int) -> dict[str, Any]:
     return {"learning_rate_power": 0.9} | by_dimension[dimensions]
 
 
-def training(dimensions: int) -> dict[str, object]:
+def training(_: str, dimensions: int) -> dict[str, object]:
     """Return the batch that the field's methods take on LA; on ACDC it is the data set's."""
     return {"labeled_batch": 2, "unlabeled_batch": 2} if dimensions == 3 else {}

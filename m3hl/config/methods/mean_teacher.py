@@ -56,6 +56,6 @@ def preset(name: str, dimensions: int) -> dict[str, Any]:
     return dict(SLICES if dimensions == 2 else VOLUMES)
 
 
-def training(dimensions: int) -> dict[str, object]:
+def training(_: str, dimensions: int) -> dict[str, object]:
     """Return batch sizes and iterations on volumes; on slices the data set's are the method's."""
     return {"labeled_batch": 2, "unlabeled_batch": 2, "iterations": 15_000} if dimensions == 3 else {}

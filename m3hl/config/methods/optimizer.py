@@ -29,8 +29,13 @@ class OptimizerOptions(Model):
     """L2 penalty in SGD."""
 
     def check(self, crop: tuple[int, ...], labeled: int, unlabeled: int) -> None:
-        """Raise `ValueError` where the knobs do not fit the crop (voxels along each axis) or the samples."""
+        """Raise `ValueError` where the knobs do not fit the crop (voxels along each axis) or the samples.
+
+        A method whose passes hold fewer samples than a whole batch says so by a check of its own.
+        """
         require_statistics(crop, labeled + unlabeled)
+        if self.learning_rate_lag and self.learning_rate_power is None:
+            raise ValueError("learning_rate_lag is for learning_rate_power; set that too, or leave it out")
 
 
 def require_statistics(crop: tuple[int, ...], samples: int) -> None:

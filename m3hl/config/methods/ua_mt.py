@@ -46,6 +46,6 @@ def preset(name: str, dimensions: int) -> dict[str, Any]:
     return (SLICES if dimensions == 2 else VOLUMES) | (PAPER if name == "paper" else {})
 
 
-def training(dimensions: int) -> dict[str, object]:
+def training(_: str, dimensions: int) -> dict[str, object]:
     """Return batch sizes and iterations on volumes; on slices the data set's are the method's."""
     return {"labeled_batch": 2, "unlabeled_batch": 2, "iterations": 6000} if dimensions == 3 else {}

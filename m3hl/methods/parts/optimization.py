@@ -1,7 +1,6 @@
-"""The updates that an iteration makes, and stochastic gradient descent as one of them."""
+"""Stochastic gradient descent: an update, its schedule, and its momentum."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from functools import partial
 
 import torch
@@ -10,21 +9,7 @@ from torch import Tensor, nn
 from m3hl.config.methods.optimizer import OptimizerOptions
 from m3hl.data.batches import Batch
 from m3hl.methods.parts.schedules import polynomial, step
-
-
-@dataclass(frozen=True)
-class Update:
-    """One update of an iteration.
-
-    Attributes:
-        losses: scalars by name of a batch; "loss" is minimised. It is called when the updates before are done.
-        optimizer: steps along the gradient of "loss".
-        rate: learning rate of an iteration (from 0) of so many.
-    """
-
-    losses: Callable[[Batch], dict[str, Tensor]]
-    optimizer: torch.optim.Optimizer
-    rate: Callable[[int, int], float]
+from m3hl.methods.update import Update
 
 
 def sgd_update(
@@ -39,6 +24,10 @@ def sgd_update(
         weight_decay=options.weight_decay,
         fused=True,
     )
+    # Fused SGD wants a momentum for all or for none, and a first gradient may come late; from zeros, a first step
+    # is a first step.
+    for parameter in parameters if options.momentum else ():
+        optimizer.state[parameter]["momentum_buffer"] = torch.zeros_like(parameter)
     return Update(losses, optimizer, partial(learning_rate, options))
 
 
@@ -52,18 +41,16 @@ def learning_rate(options: OptimizerOptions, iteration: int, iterations: int) ->
     return rate
 
 
-def momentum_of(optimizer: torch.optim.Optimizer, network: nn.Module) -> dict[str, Tensor]:
-    """Return a copy on the CPU of SGD's momentum of a network's parameters, by name."""
-    found = {name: optimizer.state[p].get("momentum_buffer") for name, p in network.named_parameters()}
-    return {name: momentum.cpu().clone() for name, momentum in found.items() if momentum is not None}
+def momentum_of(updates: Iterable[Update], network: nn.Module) -> dict[str, Tensor]:
+    """Return a copy on the CPU of SGD's momentum of a network's parameters, by name, of those that are trained."""
+    momentum = {p: state.get("momentum_buffer") for u in updates for p, state in u.optimizer.state.items()}
+    found = {name: momentum.get(p) for name, p in network.named_parameters()}
+    return {name: value.cpu().clone() for name, value in found.items() if value is not None}
 
 
-def give_momentum(optimizer: torch.optim.Optimizer, network: nn.Module, momentum: dict[str, Tensor]) -> None:
-    """Let SGD go on with the momentum of a network of the same kind; all else that it trains begins with none."""
-    # Fused SGD wants all or nothing, and a first step from zeros is a first step.
-    for group in optimizer.param_groups:
-        for parameter in group["params"]:
-            optimizer.state[parameter].setdefault("momentum_buffer", torch.zeros_like(parameter))
+def give_momentum(updates: Iterable[Update], network: nn.Module, momentum: dict[str, Tensor]) -> None:
+    """Let SGD go on with the momentum of a network of the same kind."""
+    states = {p: state for update in updates for p, state in update.optimizer.state.items()}
     for name, parameter in network.named_parameters():
         if name in momentum:
-            optimizer.state[parameter]["momentum_buffer"].copy_(momentum[name])
+            states[parameter]["momentum_buffer"].copy_(momentum[name])

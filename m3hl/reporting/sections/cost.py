@@ -56,7 +56,7 @@ def run_cost(result: RunResult) -> dict[str, float | None]:
         costs["evaluation_seconds"] = evaluation.provenance.seconds
     if record is None:
         return costs
-    costs["training_seconds"], iterations = record.seconds, record.settings.iterations
+    costs["training_seconds"], iterations = record.seconds, record.iterations or record.settings.iterations
     if record.seconds is not None and iterations:
         costs["step_seconds"] = record.seconds / iterations
     costs["peak_memory_mib"] = record.provenance.peak_memory_mib

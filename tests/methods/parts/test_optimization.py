@@ -40,7 +40,7 @@ def test_sgd_goes_on_with_the_momentum_of_another_network():
     before = sgd_update(losses, [first], options)
     stepped(before, [first], times=3)
     after = sgd_update(losses, [second, head], options)
-    give_momentum(after.optimizer, second, momentum_of(before.optimizer, first))
+    give_momentum([after], second, momentum_of([before], first))
     weights = second.weight.clone(), head.weight.clone()
     stepped(after, [second, head])
     # 1 + 0.9 + 0.81 after three steps of gradient 1; the head begins from rest.
@@ -52,9 +52,30 @@ def test_momentum_is_a_copy():
     options = OptimizerOptions(learning_rate=1.0, momentum=0.9, weight_decay=0)
     network = nn.Linear(2, 2)
     update = sgd_update(losses, [network], options)
-    assert momentum_of(update.optimizer, network) == {}
+    assert torch.equal(momentum_of([update], network)["bias"], torch.zeros(2))
     stepped(update, [network])
-    kept = momentum_of(update.optimizer, network)
+    kept = momentum_of([update], network)
     stepped(update, [network])
     assert set(kept) == {"weight", "bias"}
     assert torch.equal(kept["bias"], torch.ones(2))
+
+
+def test_the_momentum_of_what_is_not_trained_is_none_and_nothing_changes_by_asking():
+    options = OptimizerOptions(learning_rate=1.0, momentum=0.9)
+    first, second, teacher = nn.Linear(2, 2), nn.Linear(2, 2), nn.Linear(2, 2)
+    updates = [sgd_update(losses, [network], options) for network in (first, second)]
+    assert momentum_of(updates, teacher) == {}
+    assert set(momentum_of(updates, second)) == {"weight", "bias"}
+    for update in updates:
+        update.optimizer.state_dict()
+
+
+def test_a_first_gradient_may_come_late():
+    options = OptimizerOptions(learning_rate=1.0, momentum=0.9, weight_decay=0)
+    network, late = nn.Linear(2, 2), nn.Linear(2, 2)
+    update = sgd_update(losses, [network, late], options)
+    before = late.weight.clone()
+    stepped(update, [network], times=2)
+    assert torch.equal(late.weight, before)
+    stepped(update, [network, late])
+    torch.testing.assert_close(late.weight, before - 1)

@@ -19,5 +19,5 @@ def preset(name, dimensions):
     return {"learning_rate_power": 0.9, "learning_rate_lag": True}
 
 
-def training(dimensions):
+def training(name, dimensions):
     return {"labeled_batch": 2, "unlabeled_batch": 1}

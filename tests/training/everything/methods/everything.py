@@ -9,9 +9,11 @@ from torch.nn.functional import cross_entropy
 from m3hl import nets
 from m3hl.methods import method
 from m3hl.methods.parts.losses import segmentation_loss
-from m3hl.methods.parts.optimization import Update, give_momentum, sgd_update
+from m3hl.methods.parts.noise import standard_normal
+from m3hl.methods.parts.optimization import give_momentum, sgd_update
 from m3hl.methods.parts.schedules import gaussian_ramp, warm_up_decay
 from m3hl.methods.parts.teacher import update_teacher
+from m3hl.methods.update import Update
 
 
 def network(settings):
@@ -71,11 +73,11 @@ class Method(method.Method):
         ((weights, momentum),) = selected.values()
         for student in (self.first, self.second):
             student.load_state_dict(weights)
-            give_momentum(updates[0].optimizer, student, momentum)
+            give_momentum(updates, student, momentum)
         self.teacher.load_state_dict(weights)
 
     def losses(self, batch):
-        noise = torch.randn(batch.unlabeled_images.shape, generator=batch.generator())
+        noise = standard_normal(batch.unlabeled_images, batch.generator())
         strong = batch.unlabeled_images + 0.1 * noise + 0.1 * self.direction(batch.unlabeled_images)
         # In either mode by turns.
         self.teacher.train(batch.iteration % 3 == 0)
@@ -89,9 +91,8 @@ class Method(method.Method):
         feature = self.projection(outputs[0].last_decoder.mean(dim=tuple(range(2, strong.ndim)))).mean(0)
         pull = (feature - self.prototype).square().sum()
         self.prototype.lerp_(feature.detach(), 0.1)
-        fooled = cross_entropy(
-            self.critic(self.mean_logits(outputs[0])), torch.ones(len(strong), dtype=torch.long)
-        )
+        genuine = torch.ones(len(strong), dtype=torch.long, device=strong.device)
+        fooled = cross_entropy(self.critic(self.mean_logits(outputs[0])), genuine)
         total = supervised + weight * (cross + 0.01 * pull + 0.01 * fooled)
         return {"loss": total, "cross": cross, "ramp": torch.tensor(weight)}
 
@@ -103,11 +104,8 @@ class Method(method.Method):
     def critic_losses(self, batch):
         with torch.no_grad():
             outputs = [student(batch.unlabeled_images) for student in (self.first, self.second)]
-        count = len(batch.unlabeled_images)
-        loss = sum(
-            cross_entropy(self.critic(self.mean_logits(out)), torch.full((count,), which))
-            for which, out in enumerate(outputs)
-        )
+        logits = [self.critic(self.mean_logits(out)) for out in outputs]
+        loss = sum(cross_entropy(x, torch.full_like(x[:, 0], which).long()) for which, x in enumerate(logits))
         return {"loss": loss, "critic": loss}
 
     def mean_logits(self, output):

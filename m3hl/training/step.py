@@ -7,7 +7,7 @@ from torch import Tensor
 from m3hl.compute.execution import Execution
 from m3hl.data.batches import Batch
 from m3hl.methods.method import Method
-from m3hl.methods.parts.optimization import Update
+from m3hl.methods.update import Update
 
 
 def step(method: Method, updates: Iterable[Update], batch: Batch, execution: Execution) -> dict[str, Tensor]:
