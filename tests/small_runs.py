@@ -18,6 +18,13 @@ SHAPE = {2: (3, 20, 24), 3: (24, 20, 18)}
 CROP = {2: (32, 32), 3: (32, 32, 32)}
 CPU = Execution(torch.device("cpu"))
 SPLITS = {"train": 4, "val": 2, "test": 1}
+SHORT_RAMP = {"ramp_step": 1, "ramp_length": 4}
+SMALL = {
+    ("m3hl", 3): {"high_features": "bottleneck"},
+    "mean-teacher": SHORT_RAMP | {"consistency_start": 1},
+    "ua-mt": SHORT_RAMP,
+}
+"""Options without which a small run is impossible, or would end before a ramp has moved."""
 
 
 def study(dimensions, *, method="supervised", options=None, **training):
@@ -38,13 +45,12 @@ def study(dimensions, *, method="supervised", options=None, **training):
         "dimensions": dimensions,
         "classes": ["blob"],
     }
-    if method == "m3hl" and dimensions == 3:
-        options = {"high_features": "bottleneck"} | (options or {})
+    options = SMALL.get(method, {}) | SMALL.get((method, dimensions), {}) | (options or {})
     return parse_config(
         {
             "name": "test",
             "datasets": {"d": dataset | {"dimensions": dimensions, "classes": ["blob"], "training": training}},
-            "methods": {"m": {"method": method, "options": options or {}}},
+            "methods": {"m": {"method": method, "options": options}},
         }
     )
 

@@ -64,7 +64,7 @@ def command(
     stride = study.evaluation.stride or description.stride
     with Store(store) as data:
         data.require(weights.settings.dimensions, weights.settings.classes)
-        protocol = Protocol(weights.settings.crop, stride, description.largest_component)
+        protocol = Protocol(weights.settings.crop, stride, description.largest_component, data.shrink)
         cases = choose_cases(data, split, study.evaluation.cases)
         if nifti:
             require_geometry(cases)
@@ -83,6 +83,7 @@ def command(
                 "crop": protocol.crop,
                 "stride": protocol.stride,
                 "largest_component": protocol.largest_component,
+                **({"shrink": protocol.shrink} if protocol.shrink else {}),
             },
             "split": split,
             "cases": len(cases),

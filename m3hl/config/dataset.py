@@ -10,6 +10,8 @@ from m3hl.errors import UserError
 
 Extent = Annotated[tuple[Annotated[int, Field(gt=0, le=2**14)], ...], Field(min_length=2, max_length=3)]
 """Voxels along each axis: (H, W) in 2D, (X, Y, Z) in 3D."""
+Factors = Annotated[tuple[Annotated[int, Field(gt=0, le=64)], ...], Field(min_length=3, max_length=3)]
+"""Voxels along each axis (X, Y, Z) that become one."""
 
 
 class PhantomConfig(Model):
@@ -91,6 +93,10 @@ class DatasetConfig(Model):
     device: Literal["auto", "cuda", "cpu"] = "auto"
     """Where to train and evaluate. auto: on a GPU where there is one, else on the CPU; cuda: an error where there
     is none."""
+    shrink: Factors | None = None
+    """3D only. Voxels along each axis that become one in the store, so that a crop shows more with less
+    arithmetic; crop and stride are of these larger voxels. Predictions are brought back to the original grid
+    before they are measured. Left out, volumes stay as they are."""
     training: TrainingConfig = TrainingConfig()
     """Overrides of the data set's published training settings."""
     evaluation: EvaluationConfig = EvaluationConfig()

@@ -102,8 +102,7 @@ class Batches:
         Raises:
             UserError: the store does not fit the settings.
         """
-        store.require(settings.dimensions, settings.classes)
-        with_labels, without = split_cases(store, settings.labeled)
+        with_labels, without = training_cases(store, settings)
         labeled = Samples(store, with_labels if counts[0] else [], labels=True)
         unlabeled = Samples(store, without if counts[1] else [], labels=False)
         place = budget.place(labeled.size + unlabeled.size)
@@ -173,6 +172,12 @@ class Batches:
     def _views(self, rng: np.random.Generator, pool: Pool, chosen: list[int]) -> list[View]:
         draw = slice_view if len(self.crop) == 2 else volume_view
         return [draw(rng, pool.samples.shapes[index], self.crop) for index in chosen]
+
+
+def training_cases(store: Store, settings: RunSettings) -> tuple[list[CaseInfo], list[CaseInfo]]:
+    """Return a run's labeled and unlabeled cases; raises `UserError` where the store does not fit the settings."""
+    store.require(settings.dimensions, settings.classes)
+    return split_cases(store, settings.labeled)
 
 
 def split_cases(store: Store, labeled: int | str) -> tuple[list[CaseInfo], list[CaseInfo]]:

@@ -15,6 +15,7 @@ from m3hl.data.inventory import AGAIN, Inventory, Verifier
 from m3hl.data.manifest import has_manifest
 from m3hl.data.published import equals_published
 from m3hl.data.readers import read_case
+from m3hl.data.shrink import shrink_case
 from m3hl.data.sources import list_cases
 from m3hl.data.split import own_split
 from m3hl.data.store_writer import write_store
@@ -48,6 +49,7 @@ def preprocess(config: DatasetConfig, inventory: Inventory, out: Path) -> None:
         kind=config.kind,
         source=config.source,
         description=description,
+        shrink=config.shrink,
         source_sha256=inventory.digest(),
         cases=read_cases(cases, config, description, verifier),
         labeled_order=labeled_groups(cases),
@@ -75,7 +77,7 @@ def read_cases(
                     f"{files.images[0]} ({case.name}): its arrays are not the published ones; "
                     "delete the case's files and get them again"
                 )
-        yield case
+        yield shrink_case(case, config.shrink)
         progress.update(done, case.name)
     if compare:
         log.info("%d of %d cases equal the published arrays bit for bit", len(cases) - len(differing), len(cases))

@@ -10,11 +10,13 @@ Schema, version 1 (every attribute is checked when the file is opened):
                                                      only groups whose every case has a label
                             source_sha256            digest of the list of files that the store was made from
                             citation, license
+                            shrink                   voxels along each axis that became one; absent = 1, 1, 1
     /cases                  in stored order: train (labeled order, then the unlabeled), val, test
     /cases/<name>    attrs  group, split, image_sha256, label_sha256 (digests of the arrays, C order)
                             spacing, origin, direction, axes, offset, size   as in `Geometry`; absent = unknown
     /cases/<name>/image     float32 (Z, H, W) or (X, Y, Z)
-    /cases/<name>/label     uint8, same shape; absent = the case has no label
+    /cases/<name>/label     uint8, same shape; absent = the case has no label; where images are shrunk, those of
+                            val and test have the original's shape
 
 The same input gives the same bytes: no dates, no paths, fixed order. `m3hl.data.store_writer` writes it.
 """
@@ -70,6 +72,7 @@ class Store:
         labeled_order: train groups in the order in which they become labeled.
         source_sha256: digest of the list of files that the store was made from.
         citation, license: what to cite, and the terms of use.
+        shrink: voxels along each axis that became one; None where images are as they were.
 
     Raises:
         UserError: the file is missing, truncated, no store, of another version, or incomplete.
@@ -113,7 +116,10 @@ class Store:
         return self._array(name, "image")
 
     def label(self, name: str) -> np.ndarray | None:
-        """Return a case's label map, uint8, of the image's shape; None for a case without a label."""
+        """Return a case's label map, uint8; None for a case without a label.
+
+        It has the image's shape, or in "val" and "test" of a store with `shrink` the original's.
+        """
         return self._array(name, "label") if self._case(name).labeled else None
 
     def planes(self, name: str, key: str, first: int, last: int) -> np.ndarray:
@@ -169,6 +175,10 @@ class Store:
         self.source_sha256: str = attrs["source_sha256"]
         self.citation: str = attrs["citation"]
         self.license: str = attrs["license"]
+        shrink = attrs.get("shrink")
+        if shrink is not None and not is_shrink(shrink):
+            raise UserError(f"{self.path}: shrink of this store cannot be; {REMEDY}")
+        self.shrink = None if shrink is None else tuple(shrink.tolist())
 
     def _info(self, name: str) -> CaseInfo:
         case = member(self._file["cases"], name, h5py.Group)
@@ -182,12 +192,14 @@ class Store:
             raise UserError(f"{self.path}: {name} lacks {', '.join(missing or ['its image'])}; {REMEDY}")
         image, group, split = member(case, "image", h5py.Dataset), case.attrs["group"], case.attrs["split"]
         shape = () if image is None else image.shape
+        measured = self.shrink if is_text(split) and split != "train" else None
         for key in (key for key, link in links.items() if link is not None):
-            if not is_whole(case, key, shape):
+            if not is_whole(case, key, shape, measured if key == "label" else None):
                 raise UserError(f"{self.path}: the {key} of {name} is no array as a store has them; {REMEDY}")
         if not (is_text(group) and is_text(split) and split in get_args(Split)):
             raise UserError(f"{self.path}: group or split of {name} cannot be; {REMEDY}")
-        if "spacing" in case.attrs and not is_possible(case.attrs, shape):
+        original = case["label"].shape if measured and links["label"] is not None else shape
+        if "spacing" in case.attrs and not is_possible(case.attrs, original):
             raise UserError(f"{self.path}: the geometry of {name} cannot be; {REMEDY}")
         labeled = links["label"] is not None
         return CaseInfo(name, group, split, shape, labeled, read_geometry(case.attrs))
@@ -218,6 +230,11 @@ def is_text(value: Any) -> bool:
     return isinstance(value, str)
 
 
+def is_shrink(value: Any) -> bool:
+    """Return whether an attribute is a number of voxels for each axis."""
+    return isinstance(value, np.ndarray) and value.shape == (3,) and value.dtype.kind in "iu" and value.min() > 0
+
+
 def is_list_of_texts(value: Any) -> bool:
     """Return whether an attribute is a list of texts, maybe an empty one."""
     return isinstance(value, np.ndarray) and value.ndim == 1 and all(map(is_text, value))
@@ -239,11 +256,17 @@ def member(group: h5py.Group, name: str, kind: type) -> Any:
     return found if isinstance(found, kind) else None
 
 
-def is_whole(case: h5py.Group, key: str, shape: tuple[int, ...]) -> bool:
-    """Return whether a case's array is as `write_store` writes it, with all of its chunks in the file."""
+def is_whole(case: h5py.Group, key: str, shape: tuple[int, ...], shrink: tuple[int, ...] | None = None) -> bool:
+    """Return whether a case's array is as `write_store` writes it, with all of its chunks in the file.
+
+    It must have the shape, or with `shrink` become it when it is shrunk.
+    """
     array = member(case, key, h5py.Dataset)
-    if array is None or array.dtype != DTYPES[key] or array.shape != shape or len(shape) != 3 or 0 in shape:
+    if array is None or array.dtype != DTYPES[key] or len(array.shape) != 3 or 0 in array.shape:
         return False
+    if tuple(-(-n // f) for n, f in zip(array.shape, shrink or (1, 1, 1), strict=True)) != shape:
+        return False
+    shape = array.shape
     if array.is_virtual or not array.chunks or array.chunks[1:] != shape[1:]:
         return False
     properties = array.id.get_create_plist()

@@ -8,6 +8,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
+from m3hl.config.dataset import Factors
 from m3hl.config.datasets.description import Description
 from m3hl.data.case import Case
 from m3hl.data.hdf5 import new_hdf5
@@ -25,6 +26,7 @@ def write_store(
     source_sha256: str,
     cases: Iterable[Case],
     labeled_order: Iterable[str],
+    shrink: Factors | None = None,
 ) -> None:
     """Write cases, in their order, to a store; only one case at a time is held in memory.
 
@@ -35,6 +37,7 @@ def write_store(
         source_sha256: digest of the list of files that the cases are read from.
         cases: image float32 and label uint8 or None, checked and normalised.
         labeled_order: train groups in the order in which they become labeled.
+        shrink: voxels along each axis that became one; None: images are as they were.
     """
     text = h5py.string_dtype()
     with new_hdf5(path) as file:
@@ -48,6 +51,8 @@ def write_store(
         file.attrs["source_sha256"] = source_sha256
         file.attrs["citation"] = description.citation
         file.attrs["license"] = description.license
+        if shrink:
+            file.attrs["shrink"] = np.array(shrink)
         group = file.create_group("cases", track_order=True)
         for case in cases:
             write_case(group.create_group(case.name), case)

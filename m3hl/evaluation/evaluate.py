@@ -60,8 +60,8 @@ def evaluate(
     progress, measured = Progress(label, len(cases)), []
     with ThreadPoolExecutor(torch.get_num_threads()) as threads:
         for done, case in enumerate(cases, start=1):
-            (labels,) = protocol.segment(network, [torch.from_numpy(store.image(case.name)).to(device)])
-            truth = store.label(case.name)
+            image, truth = torch.from_numpy(store.image(case.name)).to(device), store.label(case.name)
+            (labels,) = protocol.segment(network, [image], [truth.shape])
             measured.append(threads.submit(measured_case, case, labels.cpu().numpy(), truth, store.classes))
             rows = [row for future in measured if future.done() for row in future.result().rows]
             progress.update(done, f"Dice {np.nanmean([row['dice'] for row in rows]):.1f}" if rows else "")

@@ -9,6 +9,7 @@ from m3hl.config.datasets import describe
 from m3hl.data.checks import check_image
 from m3hl.data.images import read_volume, write_label
 from m3hl.data.normalize import NORMALIZATIONS
+from m3hl.data.shrink import shrink_image
 from m3hl.errors import UserError
 from m3hl.inference.protocol import Protocol
 from m3hl.inference.weights import Weights
@@ -45,14 +46,16 @@ def predict(
         # Path.resolve fails at a link to itself.
         if os.path.realpath(out) == os.path.realpath(image):
             raise UserError(f"{image}: the label map would take its place; choose another folder with --out")
-    protocol = Protocol(weights.settings.crop, stride or description.stride, description.largest_component)
+    shrink = weights.dataset.shrink
+    protocol = Protocol(weights.settings.crop, stride or description.stride, description.largest_component, shrink)
     network = weights.network.to(device)
     progress = Progress("predict", len(images))
     for done, (image, out) in enumerate(zip(images, outputs, strict=True), start=1):
         volume, geometry = read_volume(image, weights.settings.dimensions)
         check_image(volume, str(image))
         normalized = NORMALIZATIONS[description.normalization](volume)
-        (labels,) = protocol.segment(network, [torch.from_numpy(normalized).to(device)])
+        seen = shrink_image(normalized, shrink) if shrink else normalized
+        (labels,) = protocol.segment(network, [torch.from_numpy(seen).to(device)], [volume.shape])
         write_label(out, labels.cpu().numpy(), geometry)
         progress.update(done, out.name)
 

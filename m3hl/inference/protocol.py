@@ -23,6 +23,7 @@ class Protocol:
         crop: voxels that the network sees, (H, W) or (X, Y, Z).
         stride: voxels between sliding windows in 3D, None in 2D.
         largest_component: keep only the largest component of each class of the result.
+        shrink: voxels along each axis that became one in the volumes; None: they are as they were.
 
     Raises:
         UserError: the stride does not fit the crop.
@@ -31,17 +32,28 @@ class Protocol:
     crop: tuple[int, ...]
     stride: tuple[int, ...] | None = None
     largest_component: bool = False
+    shrink: tuple[int, ...] | None = None
 
     def __post_init__(self) -> None:
         check_stride(self.stride, self.crop)
 
     @torch.inference_mode()
-    def segment(self, network: nn.Module, volumes: Sequence[Tensor]) -> list[Tensor]:
-        """Return the label maps (uint8) of volumes (Z, H, W) or (X, Y, Z), on their device."""
+    def segment(
+        self, network: nn.Module, volumes: Sequence[Tensor], shapes: Sequence[tuple[int, ...]] | None = None
+    ) -> list[Tensor]:
+        """Return the label maps (uint8) of volumes (Z, H, W) or (X, Y, Z), on their device.
+
+        Args:
+            network: in evaluation mode.
+            volumes: as the network was trained on them.
+            shapes: of the label maps, where volumes are shrunk; None: those of the volumes.
+        """
         if self.stride is None:
             maps = segment_slices(network, volumes, self.crop)
         else:
-            maps = [decide(slide(network, volume, self.crop, self.stride)) for volume in volumes]
+            shapes = shapes or [volume.shape for volume in volumes]
+            scores = (slide(network, volume, self.crop, self.stride) for volume in volumes)
+            maps = [decide(enlarge(p, self.shrink, shape)) for p, shape in zip(scores, shapes, strict=True)]
         labels = [one.to(torch.uint8) for one in maps]
         return [largest_components(one[None])[0] for one in labels] if self.largest_component else labels
 
@@ -96,6 +108,15 @@ def window_slices(
     ]
     for corner in product(*starts):
         yield tuple(slice(c, c + w) for c, w in zip(corner, window, strict=True))
+
+
+def enlarge(probability: Tensor, factors: tuple[int, ...] | None, shape: tuple[int, ...]) -> Tensor:
+    """Return class probabilities (C, X, Y, Z) on the grid of `shape` that was shrunk, linear in between."""
+    if factors is None:
+        return probability
+    scale = [float(factor) for factor in factors]
+    large = torch.nn.functional.interpolate(probability[None], scale_factor=scale, mode="trilinear")[0]
+    return large[(slice(None), *(slice(n) for n in shape))]
 
 
 def decide(probability: Tensor) -> Tensor:

@@ -7,10 +7,10 @@ from m3hl.config.datasets import describe
 from m3hl.config.experiment import Config
 from m3hl.provenance.fingerprint import fingerprint
 
-IDENTITY = {"kind", "source", "dimensions", "classes", "normalization"}
+IDENTITY = {"kind", "source", "dimensions", "classes", "normalization", "shrink"}
 DATA = IDENTITY | {"path", "download", "phantom", "crop_around", "hold_out"}
 KEYS = {
-    "download": DATA,
+    "download": DATA - {"shrink"},
     "preprocess": DATA,
     "train": IDENTITY | {"device", "training"},
     "evaluate": IDENTITY | {"device", "evaluation"},

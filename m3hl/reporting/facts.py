@@ -104,6 +104,8 @@ def differences(config: DatasetConfig) -> tuple[str, ...]:
         found.append(
             f"sliding-window stride {plain(config.evaluation.stride)} instead of {plain(description.stride)}"
         )
+    if config.shrink:
+        found.append(f"volumes at a lower resolution: {plain(config.shrink)} voxels became one")
     if config.hold_out:
         found.append(f"{count(config.hold_out, description.group)} held out of training for validation")
     if config.source == "raw" and config.kind == "la":

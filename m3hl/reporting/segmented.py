@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import h5py
 import numpy as np
 
+from m3hl.data.shrink import repeated
 from m3hl.data.store import Store
 from m3hl.errors import UserError
 from m3hl.evaluation.summary import ranked_cases
@@ -61,7 +62,8 @@ def load_case(store: Store, name: str, contenders: list[Contender]) -> Segmented
     label = store.label(name)
     if label is None:
         raise UserError(f"{store.path}: {name} has no label map, so there is nothing to compare with")
-    truth, images = stack(label, store.dimensions), stack(store.image(name), store.dimensions)
+    image = repeated(store.image(name), store.shrink, label.shape)
+    truth, images = stack(label, store.dimensions), stack(image, store.dimensions)
     cut = choose_cut(truth)
     segmentations = (
         load_segmentation(contender, name, store.dimensions, truth.shape, cut) for contender in contenders

@@ -3,9 +3,8 @@
 import logging
 import time
 from contextlib import closing, nullcontext
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 
@@ -13,17 +12,17 @@ from m3hl import methods
 from m3hl.compute.execution import Execution
 from m3hl.compute.team import Team
 from m3hl.config.run import RunSettings
-from m3hl.data.batches import Batches
+from m3hl.data.batches import Batches, training_cases
 from m3hl.data.store import Store
 from m3hl.errors import UserError
 from m3hl.files.digests import sha256_file
-from m3hl.methods.method import Method
 from m3hl.progress import Progress
 from m3hl.training.checkpoint import MISFITS, Checkpoints, misfit
 from m3hl.training.curves import Curves
 from m3hl.training.interruption import SAVED, Interrupted, Interruption
 from m3hl.training.optimization import step
 from m3hl.training.pseudo_labels import PseudoLabelCheck
+from m3hl.training.session import Session, facts, load_batches, prepared_method, stage_label, start_line
 from m3hl.training.state import Training
 from m3hl.training.validation import Validation
 
@@ -31,42 +30,6 @@ log = logging.getLogger(__name__)
 
 ROWS_PER_VALIDATION = 5
 """Rows of the learning curve from one validation to the next."""
-MEMORY_FORMAT = {2: torch.channels_last, 3: torch.channels_last_3d}
-"""Order of the weights in memory, by dimension: a quarter faster with few channels on a CPU."""
-
-
-@dataclass(frozen=True)
-class Session:
-    """What stays as it is while a process trains a run; only the first of a team validates and saves.
-
-    Attributes:
-        settings: all that decides the outcome.
-        store: the data set.
-        label: name of the run in progress lines.
-        execution: where and how to compute.
-        team: the processes that train the run.
-        stages: number of stages.
-        iterations: of all stages.
-        validation: None in other processes than the first; so is `board`.
-        board: TensorBoard's curves.
-        interruption: notes a signal.
-    """
-
-    settings: RunSettings
-    store: Store
-    label: str
-    execution: Execution
-    team: Team
-    stages: int
-    iterations: int
-    validation: Validation | None
-    board: Curves | None
-    interruption: Interruption
-
-    @property
-    def first(self) -> bool:
-        """Return whether this process validates and saves."""
-        return self.team.rank == 0
 
 
 def train(
@@ -96,49 +59,45 @@ def train(
     """
     team = team or Team()
     first = team.rank == 0
+    # Before anything is written.
+    training_cases(store, settings)
     torch.manual_seed(settings.seed)
     stages = methods.stages(settings)
     identity = {"settings": settings.model_dump(mode="json"), "store": sha256_file(store.path), "code": code}
     checkpoints = Checkpoints(work, identity, execution.arithmetic() | {"processes": team.size})
-    training, saved = Training(checkpoints), checkpoints.load() or {}
+    training, saved = Training(checkpoints), checkpoints.load()
     validation = Validation.load(store, settings, execution.device) if first else None
-    board = Curves(checkpoints.folder / "tensorboard", saved.get("iteration", 0)) if first else None
+    begun = place(saved, len(stages), checkpoints)
+    board = Curves(checkpoints.folder / "tensorboard", begun.iteration) if first else None
     with closing(board) if board else nullcontext(), Interruption() as interruption:
         total = sum(stage.length(settings) for stage in stages)
         session = Session(
             settings, store, label, execution, team, len(stages), total, validation, board, interruption
         )
-        for number in range(saved.get("stage", 0), len(stages)):
+        for number in range(begun.stage, len(stages)):
             training.begin(number, prepared_method(session, number), settings.selection)
             with closing(load_batches(training, session)) as batches:
                 training.facts = facts(batches, training.method)
-                if saved.get("stage") == number:
+                if saved and number == begun.stage:
                     restore(training, saved)
                 training.method.join(team)
                 train_stage(training, session, batches)
     return training
 
 
-def prepared_method(session: Session, number: int) -> Method:
-    """Return the networks of a stage, new, on the device."""
-    settings, execution = session.settings, session.execution
-    method = methods.build(settings, number)
-    method.to(execution.device, memory_format=MEMORY_FORMAT[settings.dimensions]).train()
-    execution.prepare(list(method.networks().values()), deterministic=settings.deterministic)
-    return method
+class Place(NamedTuple):
+    """Where a run goes on: stage and iteration, both from 0."""
+
+    stage: int
+    iteration: int
 
 
-def load_batches(training: Training, session: Session) -> Batches:
-    """Return the batches of a stage."""
-    return Batches.load(
-        session.store,
-        session.settings,
-        session.execution.device,
-        (training.method.labeled_batch, training.method.unlabeled_batch),
-        session.execution.budget(),
-        stage=training.stage,
-        iterations=training.length,
-    )
+def place(saved: dict[str, Any] | None, stages: int, checkpoints: Checkpoints) -> Place:
+    """Return where a checkpoint is in a run of so many stages; raises `UserError` where it is nowhere."""
+    found = Place(0, 0) if saved is None else Place(saved.get("stage"), saved.get("iteration"))
+    if found.stage not in range(stages) or not isinstance(found.iteration, int):
+        raise misfit(checkpoints.last)
+    return found
 
 
 def restore(training: Training, saved: dict[str, Any]) -> None:
@@ -216,30 +175,6 @@ def record(training: Training, session: Session, check: PseudoLabelCheck | None)
         training.offer(scores)
 
 
-def stage_label(training: Training, session: Session) -> str:
-    """Return what progress lines call the run, and its stage where there are several."""
-    if session.stages == 1:
-        return session.label
-    return f"{session.label} · stage {training.stage + 1} of {session.stages}, {training.method.stage}"
-
-
-def start_line(training: Training) -> str:
-    """Return what a run works on and with, and from where it goes on."""
-    counts, machine = training.facts["counts"], training.checkpoints.arithmetic
-    return (
-        f"{counts['labeled_samples']} labeled and {counts['unlabeled_samples']} unlabeled samples, "
-        f"{machine['device']}, threads {machine['threads']}"
-        + (f", going on from iteration {training.iteration}" if training.iteration else "")
-    )
-
-
 def is_due(iteration: int, every: int, total: int) -> bool:
     """Return whether something done every `every` iterations, and at the end, is due after `iteration`."""
     return iteration % every == 0 or iteration == total
-
-
-def facts(batches: Batches, method: Method) -> dict[str, Any]:
-    """Return which cases a run uses, how many samples and parameters it has, and where its images were."""
-    result = next(iter(method.results().values()))
-    counts = batches.facts["counts"] | {"parameters": sum(p.numel() for p in result.parameters())}
-    return batches.facts | {"counts": counts, "images_in": batches.place}

@@ -47,7 +47,8 @@ class Validation:
         stride = None if settings.dimensions == 2 else tuple(n // 2 for n in settings.crop)
         arrays = [(store.image(info.name), store.label(info.name)) for info in infos]
         cases = [tuple(torch.from_numpy(array).to(device) for array in pair) for pair in arrays]
-        return cls(cases, Protocol(settings.crop, stride, settings.largest_component), len(settings.classes))
+        protocol = Protocol(settings.crop, stride, settings.largest_component, store.shrink)
+        return cls(cases, protocol, len(settings.classes))
 
     def __call__(self, networks: dict[str, nn.Module], check: Callable[[], None]) -> dict[str, float]:
         """Return the mean Dice (percent) of each network as `val_<name>_dice`; nothing without cases.
@@ -70,7 +71,7 @@ class Validation:
         for start in range(0, len(self.cases), together):
             check()
             images, truths = zip(*self.cases[start : start + together], strict=True)
-            predictions = self.protocol.segment(network, images)
+            predictions = self.protocol.segment(network, images, [truth.shape for truth in truths])
             scores += [mean_dice(p, t, self.classes) for p, t in zip(predictions, truths, strict=True)]
         for part, training in modes:
             part.training = training

@@ -2,6 +2,8 @@
 
 import gc
 import time
+from collections.abc import Callable
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -10,6 +12,7 @@ import click
 import torch
 
 from m3hl.compute.device import choose_device, describe_device
+from m3hl.config import methods
 from m3hl.config.dataset import DatasetConfig
 from m3hl.files.atomic import write_json
 from m3hl.provenance.origin import Stopwatch
@@ -42,18 +45,21 @@ def main(device: str, threads: int | None, rounds: int, minutes: float, tiny: bo
         name: {"data": config["datasets"][name]["source"], "plain": plain[name]} for name in paths
     }
     numbers["provenance"] = stopwatch.record(**describe_device(where), matmul_gflops=measures.matmul_rates(where))
-    # What takes longest to begin comes last: compiling.
-    in_order = (
-        *(measures.eager, measures.parts, measures.validation, measures.places, measures.inference),
-        *(measures.kernels, measures.graphs),
-    )
-    for measure in in_order:
+    others = [name for name in methods.names() if name != "supervised"]
+    in_order = {
+        **named(measures.eager, measures.parts, measures.validation, measures.places, measures.inference),
+        **{f"step, {name}": partial(measures.beside_supervised, name) for name in others},
+        # What takes longest to begin comes last: compiling.
+        **named(measures.kernels, measures.graphs),
+    }
+    for title, measure in in_order.items():
         for name, path in paths.items():
             if time.monotonic() > deadline:
-                print(f"{name}  {measure.__name__}: left out, {minutes:g} minutes are over")
+                print(f"{name}  {title}: left out, {minutes:g} minutes are over")
                 continue
             dataset = DatasetConfig(**config["datasets"][name])
-            subject = measures.Subject(settings(config, name), dataset, path, where, rounds, plain[name])
+            runs = {other: settings(config, name, other) for other in others}
+            subject = measures.Subject(runs["m3hl"], runs, dataset, path, where, rounds, plain[name])
             found = measure(subject)
             gc.collect()
             show(name, found)
@@ -64,6 +70,11 @@ def main(device: str, threads: int | None, rounds: int, minutes: float, tiny: bo
         show("la", {"metrics": numbers["metrics"]})
     write_json(out, numbers)
     print(f"Written: {out}")
+
+
+def named(*functions: Callable[..., Any]) -> dict[str, Callable[..., Any]]:
+    """Return functions by their names."""
+    return {function.__name__: function for function in functions}
 
 
 def show(name: str, found: dict[str, dict[str, float]]) -> None:

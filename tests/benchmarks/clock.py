@@ -3,7 +3,7 @@
 import statistics
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -29,6 +29,25 @@ def seconds_each(function: Callable[[], Any], rounds: int, device: torch.device,
         wait(device)
         times.append((time.perf_counter() - begun) / calls)
     return statistics.median(times[1:])
+
+
+def seconds_by_turns(functions: Sequence[Callable[[], Any]], rounds: int, device: torch.device) -> list[float]:
+    """Return the seconds of one call of each function, which are called by turns, so that a busy machine is fair.
+
+    On a CPU these are seconds of computing, of all threads together; a machine's other work does not count.
+    """
+    gpu = device.type == "cuda"
+    clock, calls = (time.perf_counter, 20) if gpu else (time.process_time, 1)
+    times: list[list[float]] = [[] for _ in functions]
+    for _ in range(rounds + 1):
+        for function, found in zip(functions, times, strict=True):
+            wait(device)
+            begun = clock()
+            for _ in range(calls):
+                function()
+            wait(device)
+            found.append((clock() - begun) / calls)
+    return [statistics.median(found[1:]) for found in times]
 
 
 class Parts:

@@ -23,6 +23,7 @@ class Subject:
 
     Attributes:
         run: M³HL on a data set.
+        others: runs of the methods that stand beside the supervised baseline, by name.
         dataset: its configuration.
         path: its store.
         device: where.
@@ -31,6 +32,7 @@ class Subject:
     """
 
     run: RunSettings
+    others: dict[str, RunSettings]
     dataset: DatasetConfig
     path: Path
     device: torch.device
@@ -77,6 +79,12 @@ def step(subject: Subject, execution: Execution) -> dict[str, float]:
         "gflops": steps.GFLOP[subject.run.dimensions] / seconds,
         "peak_mib": steps.peak_mib(subject.device),
     }
+
+
+def beside_supervised(method: str, subject: Subject) -> dict[str, Any]:
+    """Return the seconds per step of a method, beside supervised training on as many images."""
+    run = subject.others[method]
+    return {f"step, {method}": steps.beside_supervised(run, subject.path, subject.usual, subject.rounds)}
 
 
 def parts(subject: Subject) -> dict[str, Any]:

@@ -6,18 +6,19 @@ from typing import Any
 from unittest import mock
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from m3hl import methods
 from m3hl.compute.execution import Execution
+from m3hl.config.methods import load
 from m3hl.config.run import RunSettings
 from m3hl.data.batches import Batches
 from m3hl.data.placement import Budget
 from m3hl.data.store import Store
 from m3hl.methods import m3hl
-from m3hl.training.loop import MEMORY_FORMAT
 from m3hl.training.optimization import step
-from tests.benchmarks.clock import Parts, seconds_each
+from m3hl.training.session import MEMORY_FORMAT
+from tests.benchmarks.clock import Parts, seconds_by_turns, seconds_each
 from tests.benchmarks.plain import PlainTraining
 
 GFLOP = {2: 283.0, 3: 1283.0}
@@ -26,7 +27,7 @@ BUDGETS = {"device": Budget(2**40, 2**40), "host": Budget(0, 2**40), "store": Bu
 
 
 class Training:
-    """A run of M³HL that is driven step by step.
+    """A run that is driven step by step.
 
     Args:
         settings: of the run.
@@ -67,6 +68,48 @@ def our_step(settings: RunSettings, path: Path, execution: Execution, rounds: in
     """Return the seconds of one of our steps."""
     with Store(path) as store, closing(Training(settings, store, execution, place)) as training:
         return seconds_each(training.step, rounds, execution.device)
+
+
+def beside_supervised(settings: RunSettings, path: Path, execution: Execution, rounds: int) -> dict[str, float]:
+    """Return the seconds of a method's step and of a supervised one on as many images, and what its passes say.
+
+    Passes are counted as images that pass a network forward; one that is trained passes back too, which is twice
+    as much. `of_passes` is how much longer a step takes than these alone explain.
+    """
+    module = load("supervised")
+    options = module.preset(module.PRESETS[0], settings.dimensions)
+    baseline = RunSettings.model_validate(
+        settings.model_dump() | {"method": "supervised", "preset": module.PRESETS[0], "options": options}
+    )
+    with (
+        Store(path) as store,
+        closing(Training(settings, store, execution)) as ours,
+        closing(Training(baseline, store, execution)) as supervised,
+    ):
+        passes = passes_of_a_step(ours) / passes_of_a_step(supervised)
+        seconds, alone = seconds_by_turns([ours.step, supervised.step], rounds, execution.device)
+    ratio = seconds / alone
+    return {
+        "seconds": seconds,
+        "supervised": alone,
+        "of_supervised": ratio,
+        "passes": passes,
+        "of_passes": ratio / passes,
+    }
+
+
+def passes_of_a_step(training: Training) -> int:
+    """Return the images that pass the networks in a step; those whose gradient is kept count three times."""
+    passes = []
+
+    def count(_: nn.Module, inputs: tuple[Tensor, ...], __: Any) -> None:
+        passes.append(len(inputs[0]) * (3 if torch.is_grad_enabled() else 1))
+
+    hooks = [network.register_forward_hook(count) for network in training.method.networks().values()]
+    training.step()
+    for hook in hooks:
+        hook.remove()
+    return sum(passes)
 
 
 def parts_of_a_step(settings: RunSettings, path: Path, execution: Execution, rounds: int) -> dict[str, float]:

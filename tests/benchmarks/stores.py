@@ -7,6 +7,7 @@ from typing import Any
 
 import yaml
 
+from m3hl.config import methods
 from m3hl.config.experiment import Run, parse_config
 from m3hl.config.run import RunSettings
 
@@ -23,7 +24,7 @@ LABELED = {"acdc": 7, "la": 8}
 
 
 def study(*, tiny: bool) -> dict[str, Any]:
-    """Return a configuration with ACDC and LA and M³HL's released preset, at the published size or a tiny one."""
+    """Return a configuration of ACDC, LA and every method's first preset, at the published size or tiny."""
     datasets = {}
     for name in LABELED:
         path = Path("data") / name.upper()
@@ -38,13 +39,13 @@ def study(*, tiny: bool) -> dict[str, Any]:
     return {
         "name": "bench",
         "datasets": datasets,
-        "methods": {"m3hl": {"method": "m3hl", "preset": "released"}},
+        "methods": {name: {"method": name} for name in methods.names()},
     }
 
 
-def settings(config: dict[str, Any], dataset: str) -> RunSettings:
-    """Return the settings of M³HL on a data set."""
-    return parse_config(config).settings(Run(dataset, "m3hl", LABELED[dataset], 1337))
+def settings(config: dict[str, Any], dataset: str, method: str = "m3hl") -> RunSettings:
+    """Return the settings of a method on a data set."""
+    return parse_config(config).settings(Run(dataset, method, LABELED[dataset], 1337))
 
 
 def make_store(config: dict[str, Any], dataset: str, folder: Path) -> Path:

@@ -14,7 +14,7 @@ from m3hl.config.run import RunSettings
 from m3hl.data.store import Store
 from m3hl.evaluation.metrics import measure_masks
 from m3hl.inference.protocol import Protocol, decide, resize_nearest, window_slices
-from m3hl.training.loop import MEMORY_FORMAT
+from m3hl.training.session import MEMORY_FORMAT
 from tests.benchmarks.clock import seconds_each
 
 

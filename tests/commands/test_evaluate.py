@@ -13,6 +13,7 @@ import SimpleITK as sitk
 from m3hl.data.store import Store
 from m3hl.evaluation.metrics import measure
 from m3hl.files.digests import sha256_file
+from tests.commands.conftest import ATRIA, finished
 
 COLUMNS = "case group class dice jaccard hd95 asd hd95_mm asd_mm missed spurious absent".split()  # noqa: SIM905
 
@@ -23,6 +24,20 @@ def run(hearts, tmp_path):
     (tmp_path / "run").mkdir()
     shutil.copy(hearts.run / "best.pt", tmp_path / "run")
     return tmp_path / "run"
+
+
+@pytest.fixture(scope="session")
+def shrunk(tmp_path_factory):
+    """Return a finished 3D study at half the resolution; not to be changed."""
+    training = ATRIA["training"] | {"crop": [32, 16, 16]}
+    dataset = ATRIA | {"shrink": [2, 2, 1], "training": training, "evaluation": {"stride": [24, 16, 16]}}
+    return finished(tmp_path_factory.mktemp("shrunk"), dataset, labeled=1)
+
+
+@pytest.fixture(params=["hearts", "atria", "shrunk"])
+def study(request):
+    """Return each finished study in turn."""
+    return request.getfixturevalue(request.param)
 
 
 def read_predictions(path):
@@ -82,7 +97,9 @@ def test_nifti_label_maps_lie_on_the_grid_of_the_raw_image(study, raw_image):
             voxels = sitk.GetArrayFromImage(label)
             if store.dimensions == 3:
                 voxels = voxels.transpose()
-            window = tuple(slice(o, o + n) for o, n in zip(case.geometry.offset, case.shape, strict=True))
+            window = tuple(
+                slice(o, o + n) for o, n in zip(case.geometry.offset, predictions[case.name].shape, strict=True)
+            )
             np.testing.assert_array_equal(voxels[window], predictions[case.name])
             voxels[window] = 0
             assert not voxels.any()
@@ -162,3 +179,25 @@ def test_an_impossible_stride_is_refused(mistake, name, stride, request, tmp_pat
     code, line = mistake(*study("evaluate", run=tmp_path, config=config))
     assert code == 1
     assert "stride" in line
+
+
+def test_a_shrunk_study_is_measured_on_the_original_grid(shrunk):
+    with Store(shrunk.store) as store:
+        assert store.shrink == (2, 2, 1)
+        for case in store.cases("train"):
+            assert store.label(case.name).shape == case.shape
+        (case,) = store.cases("test")
+        original = store.label(case.name).shape
+    assert case.shape == tuple(-(-n // f) for n, f in zip(original, (2, 2, 1), strict=True))
+    assert original[0] > case.shape[0]
+    assert read_predictions(shrunk.run / "predictions.h5")[case.name].shape == original
+    assert json.loads((shrunk.run / "evaluation.json").read_text())["protocol"]["shrink"] == [2, 2, 1]
+
+
+def test_a_shrunk_study_segments_other_images_on_their_grid(m3hl, shrunk, raw_image, tmp_path):
+    image = raw_image(shrunk, "atrium701")
+    stride = "--stride", 24, 16, 16
+    assert m3hl("predict", "--weights", shrunk.run / "best.pt", "--out", tmp_path, *stride, image) is None
+    label = sitk.ReadImage(str(tmp_path / "lgemri.nii.gz"))
+    assert label.GetSize() == sitk.ReadImage(str(image)).GetSize()
+    assert set(np.unique(sitk.GetArrayFromImage(label))) <= {0, 1}

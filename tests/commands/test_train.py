@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from m3hl import __version__
+from m3hl.config import methods
 from m3hl.files.digests import sha256_file
 from m3hl.inference.weights import Weights
 
@@ -154,7 +155,11 @@ TRAINING, OPTIONS = "datasets.d.training", "methods.m3hl.options"
 MISTAKES = {
     "unknown dataset": ({"dataset": "x"}, None, "unknown dataset 'x'; the config has d"),
     "unknown method": ({"method": "x"}, None, "unknown method 'x'; the config has m3hl, supervised"),
-    "unknown algorithm": ({}, ("methods.m3hl.method", "bcp"), "unknown method 'bcp'; there are m3hl, supervised"),
+    "unknown algorithm": (
+        {},
+        ("methods.m3hl.method", "bcp"),
+        f"unknown method 'bcp'; there are {', '.join(methods.names())}",
+    ),
     "unknown preset": ({}, ("methods.m3hl.preset", "best"), "unknown preset 'best' .* released, paper"),
     "too many labeled": ({"labeled": 4}, None, "4 labeled asked for, but only 3 training groups have labels"),
     "crop and mask patch": ({}, (OPTIONS, {"mask_patch_size": 12}), r"\[32, 32\] .* mask_patch_size \[12, 12\]"),

@@ -1,5 +1,6 @@
 """Batches: a pure function of seed and iteration, without replacement, labeled and unlabeled apart."""
 
+from contextlib import closing
 from dataclasses import replace
 
 import numpy as np
@@ -317,3 +318,39 @@ def test_one_image_looks_different_every_time(tmp_path):
     looks = {batches.draw(i).labeled_images.numpy().tobytes() for i in range(200)}
     rotated = 200 * 0.25
     assert abs(len(looks) - 5 - rotated) < 4 * np.sqrt(rotated)
+
+
+@pytest.mark.parametrize("place", BUDGETS)
+def test_a_batch_may_lack_either_half(store, place):
+    whole, labeled, unlabeled = (load(store, counts, place).draw(3) for counts in ((2, 3), (2, 0), (0, 3)))
+    assert labeled.unlabeled_images.shape == (0, 1, *CROP[2])
+    assert unlabeled.labeled_images.shape == (0, 1, *CROP[2])
+    assert (unlabeled.labels.shape, unlabeled.labels.dtype) == ((0, *CROP[2]), torch.int64)
+    assert torch.equal(labeled.labeled_images, whole.labeled_images)
+    assert drawn(unlabeled.unlabeled_images) == drawn(whole.unlabeled_images)
+
+
+def test_who_is_labeled_is_told_where_no_labeled_image_is_seen(store):
+    with closing(load(store, (0, 2))) as batches:
+        assert batches.facts["labeled_groups"] == load(store).facts["labeled_groups"]
+
+
+def test_a_later_stage_draws_other_samples_and_views(store):
+    first, second = (Batches.load(store, settings(2), CPU, (4, 4), BUDGETS["device"], stage=n) for n in (0, 1))
+    assert [drawn(first.draw(i).labeled_images) for i in range(6)] != [
+        drawn(second.draw(i).labeled_images) for i in range(6)
+    ]
+    assert first.draw(0).rng.random() != second.draw(0).rng.random()
+
+
+def test_a_batch_knows_its_iteration_and_how_many_there_are(store):
+    batches = Batches.load(store, settings(2), CPU, (4, 4), BUDGETS["device"], iterations=70)
+    assert [(batch.iteration, batch.iterations) for batch in map(batches.draw, (0, 69))] == [(0, 70), (69, 70)]
+
+
+def test_noise_on_the_device_depends_on_seed_and_iteration_alone(store):
+    one, other, next_one = (torch.rand(5, generator=load(store).draw(i).generator()) for i in (4, 4, 5))
+    assert torch.equal(one, other)
+    assert not torch.equal(one, next_one)
+    batch = load(store).draw(4)
+    assert not torch.equal(*(torch.rand(5, generator=batch.generator()) for _ in range(2)))

@@ -11,9 +11,11 @@ from scipy.ndimage import zoom
 from skimage.measure import label
 from torch import nn
 
+from m3hl.data.shrink import shrink_image
 from m3hl.inference.protocol import (
     Protocol,
     decide,
+    enlarge,
     resize_nearest,
     segment_slices,
     slide,
@@ -212,3 +214,30 @@ def test_the_largest_component_is_kept_on_demand_only(crop, stride):
     components = label(every, connectivity=3)
     assert components.max() > 1
     np.testing.assert_array_equal(kept, components == np.bincount(components.flat)[1:].argmax() + 1)
+
+
+def test_probabilities_come_back_to_the_grid_that_was_shrunk():
+    # A ramp stays a ramp but at its ends, and what filled the last block is cut off.
+    large = np.arange(13.0, dtype=np.float32).reshape(13, 1, 1)
+    small = torch.from_numpy(shrink_image(large, (2, 1, 1)))
+    back = enlarge(small[None], (2, 1, 1), (13, 1, 1))
+    assert back.shape == (1, 13, 1, 1)
+    assert back.ravel()[1:11].tolist() == pytest.approx(list(range(1, 11)))
+    assert enlarge(back, None, (13, 1, 1)) is back
+
+
+def test_a_shrunk_volume_is_labeled_on_the_original_grid():
+    volume = np.zeros((40, 36, 33), np.float32)
+    volume[8:24, 12:30, 4:20] = 1
+    small = torch.from_numpy(shrink_image(volume, (2, 2, 1)))
+    protocol = Protocol((16, 16, 16), (16, 16, 16), shrink=(2, 2, 1))
+    (labels,) = protocol.segment(Sure(), [small], [volume.shape])
+    assert torch.equal(labels, torch.from_numpy(volume).to(torch.uint8))
+
+
+class Sure(nn.Module):
+    """A network that is sure of the foreground where an image is above a half."""
+
+    def forward(self, image):
+        logits = 100 * torch.cat([0.5 - image, image - 0.5], dim=1)
+        return Output(logits, logits, logits, logits)

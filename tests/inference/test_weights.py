@@ -118,3 +118,22 @@ def test_a_foreign_file_is_refused(path, changes, message):
 def test_weights_that_do_not_fit_their_settings_are_refused(path, weights, settings):
     changed(path, settings=weights.settings.model_dump(mode="json") | settings)
     assert "the weights do not fit their own settings; train the run again" in refused(path)
+
+
+def test_an_ensemble_comes_out_as_one(run_settings, tmp_path):
+    ensemble = nets.build(2, 2, 2, members=2)
+    Weights.build(run_settings(), DATASET, ensemble.state_dict(), SELECTION, 2).save(tmp_path / "best.pt")
+    loaded = Weights.load(tmp_path / "best.pt").network
+    image = torch.rand(1, 1, 32, 32)
+    with torch.inference_mode():
+        assert torch.equal(loaded(image).logits, ensemble.eval()(image).logits)
+
+
+@pytest.mark.parametrize("count", [0, 3, -1, 10**9, "2", None])
+def test_another_number_of_members_is_refused(run_settings, tmp_path, count):
+    path = tmp_path / "best.pt"
+    Weights.build(run_settings(), DATASET, nets.build(2, 2, 2, members=2).state_dict(), SELECTION, 2).save(path)
+    value = load_tensors(path, "weights")
+    facts = json.loads(value["facts"]) | {"members": count}
+    save_tensors(path, value | {"facts": json.dumps(facts)})
+    assert "the weights do not fit their own settings" in refused(path)

@@ -33,6 +33,8 @@ def put_back():
         ("cutmix", 3, {}),
         ("cps", 2, {}),
         ("cps", 3, {}),
+        ("mean-teacher", 3, {}),
+        ("ua-mt", 2, {}),
     ],
 )
 def test_the_same_bits_on_cuda(run_settings, make_store, bits, monkeypatch, tmp_path, method, dimensions, options):

@@ -11,7 +11,10 @@ from m3hl.errors import UserError
 from m3hl.files.tensors import load_tensors, save_tensors
 from m3hl.training import checkpoint, loop, validation
 
-CASES = [(2, "m3hl"), (2, "supervised"), (3, "m3hl"), (2, "cutmix"), (2, "cps")]
+CASES = [
+    *((2, name) for name in ("m3hl", "supervised", "cutmix", "cps", "ua-mt")),
+    *((3, name) for name in ("m3hl", "mean-teacher")),
+]
 
 
 class Stopped(Exception):

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from m3hl import nets
+from m3hl.data.batches import Batches
 from m3hl.files.digests import sha256_file
 from m3hl.files.reading import read_json
 from m3hl.files.tensors import load_tensors
@@ -116,14 +117,14 @@ def plain(network):
 
 def test_the_stages_draw_other_batches(launch, settings, monkeypatch, tmp_path):
     drawn = []
-    original = everything.loop.Batches.draw
+    original = Batches.draw
 
     def spy(self, iteration):
         batch = original(self, iteration)
         drawn.append((self.stage, batch.iteration, batch.iterations, batch.labeled_images.clone()))
         return batch
 
-    monkeypatch.setattr(everything.loop.Batches, "draw", spy)
+    monkeypatch.setattr(Batches, "draw", spy)
     launch(settings(), tmp_path)
     assert [row[:3] for row in drawn] == [(0, t, 8) for t in range(8)] + [(1, t, 12) for t in range(12)]
     assert not torch.equal(drawn[0][3], drawn[8][3])

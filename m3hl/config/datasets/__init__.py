@@ -25,6 +25,13 @@ def require(kind: str) -> None:
 
 
 def describe(config: DatasetConfig) -> Description:
-    """Return the description of a configured data set; an unknown kind is the user's mistake."""
+    """Return the description of a configured data set.
+
+    Raises:
+        UserError: there is no such kind, or slices shall be shrunk.
+    """
     require(config.kind)
-    return importlib.import_module(f"{__name__}.{config.kind}").describe(config)
+    description = importlib.import_module(f"{__name__}.{config.kind}").describe(config)
+    if config.shrink and description.dimensions == 2:
+        raise UserError("shrink is for volumes; slices are resized to the crop, so set training: {crop: [H, W]}")
+    return description

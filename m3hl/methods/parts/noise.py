@@ -1,0 +1,21 @@
+"""Noise in images, drawn where they are: volumes have a million voxels each, and a host draws them slowly."""
+
+import torch
+from torch import Tensor
+
+
+def noisy(images: Tensor, generator: torch.Generator, deviation: float, limit: float) -> Tensor:
+    """Return x + clip(σ · z, ±limit) with z ~ N(0, 1) for each voxel; the sum is not clipped.
+
+    Args:
+        images: (B, 1, *).
+        generator: on the images' device.
+        deviation: σ.
+        limit: of the noise's absolute value.
+    """
+    return standard_normal(images, generator).mul_(deviation).clamp_(-limit, limit).add_(images)
+
+
+def standard_normal(like: Tensor, generator: torch.Generator) -> Tensor:
+    """Return new normal numbers of the shape, type and device of `like`."""
+    return torch.randn(like.shape, generator=generator, dtype=like.dtype, device=like.device)
