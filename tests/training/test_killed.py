@@ -15,7 +15,7 @@ DEATHS = [
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_a_killed_run_ends_with_the_same_bits(run_settings, make_store, forkserver, tmp_path, dimensions, method):
+def test_a_killed_run_ends_with_the_same_bits(run_settings, make_store, forkserver, tmp_path, method):
     settings = run_settings(method=method).model_dump(mode="json")
     dataset, store = study(2).dataset("d"), make_store()
 
