@@ -108,7 +108,7 @@ def single(values):
     return torch.from_numpy(values.astype(np.float32))
 
 
-@pytest.mark.parametrize("name", STEPS)
+@pytest.mark.parametrize("name", [pytest.param(n, marks=[pytest.mark.slow] * (n == "steps3d")) for n in STEPS])
 def test_steps_are_the_released_ones(reference, expected, make, monkeypatch, name):
     dimensions, factor = STEPS[name]
     rows, crop = expected[name], {2: (64, 64), 3: (32, 32, 32)}[dimensions]
