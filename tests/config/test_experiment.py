@@ -105,6 +105,10 @@ def test_text_and_file_are_the_same(tmp_path):
             r"crop \[16, 16\] with 1 sample in one pass leaves one value per channel",
         ),
         ("datasets.hearts", {"kind": "acdc", "source": "public"}, r"source: public needs a path"),
+        ("datasets.hearts.shrink", [2, 2, 2], r"shrink is for volumes; slices are resized to the crop"),
+        ("datasets.hearts.shrink", [2, 2], r"shrink"),
+        ("datasets.hearts.shrink", [0, 2, 2], r"shrink"),
+        ("methods.m3hl.options", {"learning_rate_lag": True}, r"learning_rate_lag is for learning_rate_power"),
         (
             "datasets.hearts",
             {"kind": "acdc", "source": "folder", "path": "x"},

@@ -1,6 +1,7 @@
 """The store: what goes in comes out, the same input gives the same bytes, and damage is found."""
 
 import time
+from dataclasses import replace
 
 import h5py
 import numpy as np
@@ -177,3 +178,48 @@ def test_chunks_are_whole_planes_of_about_a_quarter_of_a_mebibyte(shape):
     assert chunk[1:] == shape[1:]
     assert 1 <= chunk[0] <= shape[0]
     assert chunk[0] == 1 or np.prod(chunk) * 4 <= 2**18
+
+
+def shrunk_cases(label=(7, 16, 18)):
+    """Yield volumes that were shrunk by (2, 2, 2): what is measured keeps its label map's shape."""
+    for name, split in (("a", "train"), ("t", "test")):
+        shape = (4, 8, 9) if split == "train" else label
+        geometry = replace(GEOMETRY, offset=(0, 0, 0), size=label) if split == "test" else None
+        yield Case(name, name, split, np.ones((4, 8, 9), np.float32), np.ones(shape, np.uint8), geometry)
+
+
+def write_shrunk(path, **changes):
+    volumes = describe(DatasetConfig(kind="la", source="raw", path="x"))
+    values = {"kind": "la", "description": volumes, "labeled_order": ["a"], "shrink": (2, 2, 2)}
+    return write(path, **(values | {"cases": shrunk_cases()} | changes))
+
+
+def test_a_shrunk_store_says_so_and_keeps_what_is_measured(tmp_path):
+    with Store(write_shrunk(tmp_path / "s.h5")) as store:
+        assert store.shrink == (2, 2, 2)
+        (case,) = store.cases("test")
+        assert (case.shape, store.label("t").shape) == ((4, 8, 9), (7, 16, 18))
+        store.verify()
+        store.require(3, ("left atrium",), (2, 2, 2))
+        for other in (None, (2, 2, 1)):
+            with pytest.raises(UserError, match=r"the store has shrink \(2, 2, 2\), the run wants"):
+                store.require(3, ("left atrium",), other)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"shrink": (0, 2, 2)},
+        {"shrink": (65, 2, 2)},
+        {"shrink": (2, 2)},
+        {"shrink": (2.0, 2.0, 2.0)},
+        {"shrink": (1, 2, 2)},
+        {"cases": shrunk_cases((9, 16, 18))},
+        {"cases": shrunk_cases((6, 16, 18))},
+        {"description": DESCRIPTION},
+    ],
+)
+def test_a_shrunk_store_whose_shapes_cannot_be_is_refused(tmp_path, changes):
+    path = write_shrunk(tmp_path / "s.h5", **changes)
+    with pytest.raises(UserError, match="make it again with m3hl preprocess"):
+        Store(path)

@@ -4,8 +4,10 @@ import json
 
 import pytest
 
+from m3hl.config import methods
 from m3hl.config.experiment import load_config, parse_config
 from m3hl.provenance import stages
+from m3hl.provenance.fingerprint import closure
 
 STUDY = {
     "name": "study",
@@ -47,6 +49,26 @@ def test_a_stage_sees_only_the_keys_that_it_reads(study, stage, method, keys):
     assert set(values["datasets"]["hearts"]) == keys
     assert list(values["datasets"]) == ["hearts"]
     assert list(values.get("methods", {})) == ([method] if method else [])
+
+
+def test_a_change_of_resolution_makes_all_but_the_list_of_files_again():
+    values = json.loads(json.dumps(STUDY))
+    values["datasets"]["atria"]["shrink"] = [2, 2, 2]
+    shrunk = parse_config(values)
+    reads = {stage: "shrink" in stages.excerpt(shrunk, stage, "atria") for stage in stages.KEYS}
+    assert reads == {"download": False, "preprocess": True, "train": True, "evaluate": True}
+
+
+@pytest.mark.parametrize(
+    ("stage", "reads"), [("download", True), ("preprocess", True), ("train", False), ("evaluate", False)]
+)
+def test_where_files_lie_matters_until_they_are_read(study, stage, reads):
+    assert ("m3hl.data.datasets.acdc" in closure(stages.modules(study, stage, "hearts", "m3hl"))) == reads
+
+
+def test_a_report_reads_every_row_of_the_papers_table(study):
+    found = closure(stages.modules(study, "report"))
+    assert {f"m3hl.config.methods.{methods.module_name(name)}" for name in methods.names()} <= found
 
 
 def test_an_excerpt_gives_the_same_settings_as_the_whole(study):

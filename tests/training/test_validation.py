@@ -5,10 +5,16 @@ import math
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from m3hl import nets
+from m3hl.config.datasets import describe
+from m3hl.data.case import Case
+from m3hl.data.shrink import shrink_case
 from m3hl.data.store import Store
+from m3hl.data.store_writer import write_store
 from m3hl.training.validation import Validation, mean_dice
+from tests.small_runs import study
 
 CPU = torch.device("cpu")
 A = np.array([[1, 1, 0, 0], [2, 2, 0, 0]])
@@ -96,3 +102,31 @@ def test_the_network_is_left_in_training_mode_with_its_statistics(validation, di
 
 def test_no_cases_give_no_scores(validation, dimensions):
     assert validation("last", val=0)({"student": nets.build(dimensions, 2, 2)}, lambda: None) == {}
+
+
+def test_a_shrunk_volume_is_scored_on_the_original_grid(tmp_path, run_settings):
+    label = np.zeros((41, 30, 20), np.uint8)
+    label[8:24, 4:20, 2:16] = 1
+    cases = [
+        shrink_case(Case(split, split, split, label.astype(np.float32), label, None), (2, 2, 1))
+        for split in ("train", "val", "test")
+    ]
+    config = study(3).dataset("d").model_copy(update={"shrink": (2, 2, 1)})
+    write_store(
+        tmp_path / "s.h5", kind="custom", source="folder", description=describe(config), source_sha256="0" * 64,
+        cases=cases, labeled_order=["train"], shrink=(2, 2, 1),
+    )  # fmt: skip
+    for selection in ("val", "test"):
+        with Store(tmp_path / "s.h5") as store:
+            loaded = Validation.load(store, run_settings(3, selection=selection), CPU)
+        assert loaded.cases[0][1].shape == label.shape
+        # Of blocks that the structure fills whole, nothing is lost.
+        assert loaded.score(Sure(), lambda: None) == 100
+
+
+class Sure(nn.Module):
+    """A network that is sure of the foreground where an image is above a half."""
+
+    def forward(self, image):
+        logits = 100 * torch.cat([0.5 - image, image - 0.5], dim=1)
+        return nets.Output(logits, logits, logits, logits)

@@ -1,8 +1,9 @@
 """The knobs that every method has: stochastic gradient descent with momentum."""
 
 from math import prod
+from typing import Self
 
-from pydantic import Field, PositiveFloat, PositiveInt
+from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
 from m3hl.config.base import Model
 
@@ -28,14 +29,18 @@ class OptimizerOptions(Model):
     weight_decay: float = Field(1e-4, ge=0)
     """L2 penalty in SGD."""
 
+    @model_validator(mode="after")
+    def _lag_of_something(self) -> Self:
+        if self.learning_rate_lag and self.learning_rate_power is None:
+            raise ValueError("learning_rate_lag is for learning_rate_power; set that too, or leave it out")
+        return self
+
     def check(self, crop: tuple[int, ...], labeled: int, unlabeled: int) -> None:
         """Raise `ValueError` where the knobs do not fit the crop (voxels along each axis) or the samples.
 
         A method whose passes hold fewer samples than a whole batch says so by a check of its own.
         """
         require_statistics(crop, labeled + unlabeled)
-        if self.learning_rate_lag and self.learning_rate_power is None:
-            raise ValueError("learning_rate_lag is for learning_rate_power; set that too, or leave it out")
 
 
 def require_statistics(crop: tuple[int, ...], samples: int) -> None:
