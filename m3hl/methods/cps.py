@@ -7,11 +7,12 @@ import torch
 from torch import Tensor, nn
 
 from m3hl import nets
+from m3hl.config.methods.cps import RAMP_STEP
 from m3hl.config.run import RunSettings
 from m3hl.data.batches import Batch
 from m3hl.methods import method
 from m3hl.methods.parts.losses import cross_entropy, segmentation_loss, single
-from m3hl.methods.parts.schedules import gaussian_ramp
+from m3hl.methods.parts.schedules import ramp_of_run
 
 supervised_loss = partial(segmentation_loss, region=None, dice="squared", reduction="mean", epsilon=1e-5)
 
@@ -40,7 +41,7 @@ class Method(method.Method):
         )
         cross_1 = cross_loss(logits_1[first:], logits_2[first:])
         cross_2 = cross_loss(logits_2[first:], logits_1[first:])
-        weight = self.options.weight * gaussian_ramp(batch.iteration, self.options.ramp_length, every=150)
+        weight = self.options.weight * ramp_of_run(batch, self.options.ramp_length, RAMP_STEP)
         loss = supervised_1 + weight * cross_1 + supervised_2 + weight * cross_2
         return {
             "loss": loss,

@@ -7,13 +7,14 @@ import torch
 from torch import Tensor, nn
 
 from m3hl import nets
+from m3hl.config.methods.cutmix import RAMP_STEP
 from m3hl.config.run import RunSettings
 from m3hl.data.batches import Batch
 from m3hl.methods import method
 from m3hl.methods.parts.boxes import box_masks, draw_boxes
 from m3hl.methods.parts.losses import cross_entropy, segmentation_loss, single
 from m3hl.methods.parts.mix import mix
-from m3hl.methods.parts.schedules import gaussian_ramp, warm_up_decay
+from m3hl.methods.parts.schedules import ramp_of_run, warm_up_decay
 from m3hl.methods.parts.teacher import update_teacher
 
 
@@ -40,9 +41,9 @@ class Method(method.Method):
         supervised = self.supervised(self.student(batch.labeled_images).logits, batch.labels)
         # In train mode, as the student: batch statistics of a alone, then of b, and dropout.
         with torch.no_grad():
-            logits_a, logits_b = (single(self.teacher(images).logits) for images in (a, b))
-            # Selected by a mask, the softmax of mixed logits is the mixture of their softmaxes.
-            target = mix(logits_b, logits_a, mask).softmax(1)
+            taught_a, taught_b = (single(self.teacher(images).logits).softmax(1) for images in (a, b))
+            # The same as the softmax of mixed logits, as the mask selects.
+            target = mix(taught_b, taught_a, mask)
         # A pass of its own: the student's running statistics move twice in an iteration.
         mixed = single(self.student(mix(b, a, mask)).logits).softmax(1)
         consistency = squared_difference(mixed, target, options.consistency_classes)
@@ -50,7 +51,7 @@ class Method(method.Method):
         if options.confidence_threshold is not None:
             logged["confident"] = confident_share(target, options.confidence_threshold)
             consistency = logged["confident"] * consistency
-        weight = options.consistency_weight * gaussian_ramp(batch.iteration, options.ramp_length, every=150)
+        weight = options.consistency_weight * ramp_of_run(batch, options.ramp_length, RAMP_STEP)
         loss = supervised + weight * consistency
         logged["weight"] = torch.full_like(loss, weight)
         return {"loss": loss, "supervised": supervised, "consistency": consistency} | logged

@@ -9,7 +9,7 @@ from m3hl.data.batches import Batch
 from m3hl.methods import method
 from m3hl.methods.parts.losses import segmentation_loss, single
 from m3hl.methods.parts.noise import noisy
-from m3hl.methods.parts.schedules import gaussian_ramp, warm_up_decay
+from m3hl.methods.parts.schedules import ramp_of_run, warm_up_decay
 from m3hl.methods.parts.teacher import update_teacher
 
 EPSILON = 1e-5
@@ -77,8 +77,7 @@ class Method(method.Method):
     def weight(self, batch: Batch) -> float:
         """Return w(t) = w_max · exp(−5 (1 − min(⌊t / step⌋, L) / L)²), which does not begin at 0."""
         o = self.options
-        length = batch.iterations // o.ramp_step if o.ramp_length is None else o.ramp_length
-        return o.consistency_weight * gaussian_ramp(batch.iteration, length, every=o.ramp_step)
+        return o.consistency_weight * ramp_of_run(batch, o.ramp_length, o.ramp_step)
 
     def after_step(self, batch: Batch) -> None:
         """Let the teacher's parameters follow the student's; running statistics are those of its own passes."""

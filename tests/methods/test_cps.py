@@ -199,10 +199,11 @@ def test_a_class_that_is_absent_feels_the_epsilon_of_dice(make_settings):
     assert losses["supervised_1"].item() == pytest.approx(expected, rel=1e-3)
 
 
-def test_without_a_ramp_the_weight_is_constant(make_settings, make_batch):
-    settings = make_settings(2, method="cps", weight=1.5, ramp_length=0)
-    losses = methods.build(settings).losses(make_batch(settings))
-    assert losses["weight"].item() == 1.5
+@pytest.mark.parametrize(("length", "expected"), [(0, 1.5), (None, 1.5 * np.exp(-5 * (1 - 2 / 4) ** 2))])
+def test_a_ramp_of_no_length_and_one_of_the_runs(make_settings, make_batch, length, expected):
+    settings = make_settings(2, method="cps", weight=1.5, ramp_length=length)
+    batch = replace(make_batch(settings), iteration=300, iterations=600)
+    assert methods.build(settings).losses(batch)["weight"].item() == pytest.approx(expected)
 
 
 def test_both_networks_are_trained_selected_and_watched(make_settings):

@@ -14,6 +14,8 @@ TITLE = "CPS"
 PRESETS = ("released",)
 DIAGNOSTICS = {"weight": "weight of the cross terms"}
 """What is logged and no part of the loss, and what a reader is told that it is."""
+RAMP_STEP = 150
+"""Iterations for which the ramp stands still before it moves on."""
 
 
 class Options(OptimizerOptions):
@@ -21,9 +23,9 @@ class Options(OptimizerOptions):
 
     weight: NonNegativeFloat = 0.1
     """Weight of the cross terms, after the ramp (CVPR 2021, on photographs: 1.5 without a ramp)."""
-    ramp_length: NonNegativeInt = 200
+    ramp_length: NonNegativeInt | None = 200
     """The weight rises from e⁻⁵ of itself to all of it over so many times 150 iterations, however long the run
-    is; 0: constant."""
+    is; 0: constant; null: over the whole run."""
     cross_on: Literal["unlabeled", "all"] = "unlabeled"
     """Whether the networks teach each other on the unlabeled images, or on all (CVPR 2021)."""
     initialization: Literal["default", "normal"] = "default"

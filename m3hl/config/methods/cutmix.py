@@ -17,6 +17,8 @@ TITLE = "CutMix"
 PRESETS = ("benchmark", "french", "mean-teacher")
 DIAGNOSTICS = {"confident": "κ, share of confident voxels", "weight": "weight of the consistency"}
 """What is logged and no part of the loss, and what a reader is told that it is."""
+RAMP_STEP = 150
+"""Iterations for which a ramp stands still before it moves on."""
 
 
 class Options(OptimizerOptions):
@@ -37,8 +39,9 @@ class Options(OptimizerOptions):
     all voxels of a batch. Empty: κ is 1."""
     consistency_weight: NonNegativeFloat = 1.0
     """Weight of the consistency."""
-    ramp_length: NonNegativeInt = 0
-    """The weight rises from e⁻⁵ of itself to all of it over so many times 150 iterations; 0: constant."""
+    ramp_length: NonNegativeInt | None = 0
+    """The weight rises from e⁻⁵ of itself to all of it over so many times 150 iterations; 0: constant; null: over
+    the whole run."""
     ema_decay: float = Field(0.99, ge=0, le=1)
     """Teacher ← decay · teacher + (1 − decay) · student."""
     ema_warm_up: bool = False
@@ -53,6 +56,7 @@ class Options(OptimizerOptions):
 
     def check(self, crop: tuple[int, ...], labeled: int, unlabeled: int) -> None:
         """Raise `ValueError` where the unlabeled batch has no halves, or a pass has no batch statistics."""
+        super().check(crop, labeled, unlabeled)
         if unlabeled % 2:
             raise ValueError(
                 f"unlabeled_batch {unlabeled} must be even: the images of its halves are mixed in pairs; make it "

@@ -2,6 +2,8 @@
 
 from math import exp
 
+from m3hl.data.batches import Batch
+
 
 def step(t: int, every: int, factor: float) -> float:
     """Return factor^⌊t / every⌋.
@@ -30,6 +32,11 @@ def gaussian_ramp(t: int, length: int, *, every: int = 1) -> float:
     """
     done = min(t // every, length) / length if length else 1.0
     return exp(-5 * (1 - done) ** 2)
+
+
+def ramp_of_run(batch: Batch, length: int | None, every: int) -> float:
+    """Return `gaussian_ramp` of a batch's iteration; a `length` of None is the whole run."""
+    return gaussian_ramp(batch.iteration, batch.iterations // every if length is None else length, every=every)
 
 
 def warm_up_decay(t: int, decay: float) -> float:
