@@ -6,7 +6,7 @@ from m3hl.files.digests import sha256_file
 from tests.small_runs import study
 from tests.training import everything
 
-CASES = [(3, "mean-teacher"), (2, "ua-mt")]
+CASES = [(3, "mean-teacher"), (2, "ua-mt"), (2, "cutmix"), (2, "cps")]
 FILES = ("best.pt", "last.pt", "history.csv")
 DEATHS = [
     ("Training", "offer", 2, True),  # after four iterations, before what they are is saved
