@@ -23,6 +23,8 @@ SMALL = {
     ("m3hl", 3): {"high_features": "bottleneck"},
     "mean-teacher": SHORT_RAMP | {"consistency_start": 1},
     "ua-mt": SHORT_RAMP,
+    "cutmix": SHORT_RAMP | {"ema_warm_up": True},
+    "cps": SHORT_RAMP,
 }
 """Options without which a small run is impossible, or would end before a ramp has moved."""
 

@@ -7,7 +7,6 @@ import torch
 from torch import Tensor, nn
 
 from m3hl import nets
-from m3hl.config.methods.cps import RAMP_STEP
 from m3hl.config.run import RunSettings
 from m3hl.data.batches import Batch
 from m3hl.methods import method
@@ -41,7 +40,7 @@ class Method(method.Method):
         )
         cross_1 = cross_loss(logits_1[first:], logits_2[first:])
         cross_2 = cross_loss(logits_2[first:], logits_1[first:])
-        weight = self.options.weight * ramp_of_run(batch, self.options.ramp_length, RAMP_STEP)
+        weight = self.options.weight * ramp_of_run(batch, self.options.ramp_length, self.options.ramp_step)
         loss = supervised_1 + weight * cross_1 + supervised_2 + weight * cross_2
         return {
             "loss": loss,

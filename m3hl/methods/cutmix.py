@@ -7,7 +7,6 @@ import torch
 from torch import Tensor, nn
 
 from m3hl import nets
-from m3hl.config.methods.cutmix import RAMP_STEP
 from m3hl.config.run import RunSettings
 from m3hl.data.batches import Batch
 from m3hl.methods import method
@@ -51,7 +50,7 @@ class Method(method.Method):
         if options.confidence_threshold is not None:
             logged["confident"] = confident_share(target, options.confidence_threshold)
             consistency = logged["confident"] * consistency
-        weight = options.consistency_weight * ramp_of_run(batch, options.ramp_length, RAMP_STEP)
+        weight = options.consistency_weight * ramp_of_run(batch, options.ramp_length, options.ramp_step)
         loss = supervised + weight * consistency
         logged["weight"] = torch.full_like(loss, weight)
         return {"loss": loss, "supervised": supervised, "consistency": consistency} | logged

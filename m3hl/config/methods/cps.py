@@ -5,7 +5,7 @@ On LA nobody has published it: batches and the ramp are those of the field's oth
 
 from typing import Any, Literal
 
-from pydantic import NonNegativeFloat, NonNegativeInt
+from pydantic import NonNegativeFloat, NonNegativeInt, PositiveInt
 
 from m3hl.config.methods.optimizer import OptimizerOptions
 from m3hl.errors import UserError
@@ -14,8 +14,6 @@ TITLE = "CPS"
 PRESETS = ("released",)
 DIAGNOSTICS = {"weight": "weight of the cross terms"}
 """What is logged and no part of the loss, and what a reader is told that it is."""
-RAMP_STEP = 150
-"""Iterations for which the ramp stands still before it moves on."""
 
 
 class Options(OptimizerOptions):
@@ -24,8 +22,10 @@ class Options(OptimizerOptions):
     weight: NonNegativeFloat = 0.1
     """Weight of the cross terms, after the ramp (CVPR 2021, on photographs: 1.5 without a ramp)."""
     ramp_length: NonNegativeInt | None = 200
-    """The weight rises from e⁻⁵ of itself to all of it over so many times 150 iterations, however long the run
-    is; 0: constant; null: over the whole run."""
+    """The weight rises from e⁻⁵ of itself to all of it over so many times `ramp_step` iterations, however long the
+    run is; 0: constant; null: over the whole run."""
+    ramp_step: PositiveInt = 150
+    """Iterations for which the ramp stands still before it moves on."""
     cross_on: Literal["unlabeled", "all"] = "unlabeled"
     """Whether the networks teach each other on the unlabeled images, or on all (CVPR 2021)."""
     initialization: Literal["default", "normal"] = "default"

@@ -8,7 +8,7 @@ or LA: batch sizes and iterations are the data set's.
 
 from typing import Any, Literal
 
-from pydantic import Field, NonNegativeFloat, NonNegativeInt
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveInt
 
 from m3hl.config.methods.optimizer import OptimizerOptions, require_statistics
 from m3hl.errors import UserError
@@ -17,8 +17,6 @@ TITLE = "CutMix"
 PRESETS = ("benchmark", "french", "mean-teacher")
 DIAGNOSTICS = {"confident": "κ, share of confident voxels", "weight": "weight of the consistency"}
 """What is logged and no part of the loss, and what a reader is told that it is."""
-RAMP_STEP = 150
-"""Iterations for which a ramp stands still before it moves on."""
 
 
 class Options(OptimizerOptions):
@@ -40,8 +38,10 @@ class Options(OptimizerOptions):
     consistency_weight: NonNegativeFloat = 1.0
     """Weight of the consistency."""
     ramp_length: NonNegativeInt | None = 0
-    """The weight rises from e⁻⁵ of itself to all of it over so many times 150 iterations; 0: constant; null: over
-    the whole run."""
+    """The weight rises from e⁻⁵ of itself to all of it over so many times `ramp_step` iterations; 0: constant;
+    null: over the whole run."""
+    ramp_step: PositiveInt = 150
+    """Iterations for which the ramp stands still before it moves on."""
     ema_decay: float = Field(0.99, ge=0, le=1)
     """Teacher ← decay · teacher + (1 − decay) · student."""
     ema_warm_up: bool = False
