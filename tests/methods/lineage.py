@@ -12,6 +12,7 @@ from m3hl.config.experiment import Run, parse_config
 from m3hl.data.batches import Batch
 from m3hl.methods.parts import losses as parts
 from m3hl.methods.parts import noise
+from m3hl.methods.parts.schedules import gaussian_ramp, warm_up_decay
 from m3hl.training.step import step
 from tests.methods.replay import Recited, batch_of, change, copies, norm, running_statistics
 
@@ -21,6 +22,25 @@ CPU = Execution(torch.device("cpu"))
 def close(expected, rel=3e-4):
     """Return what equals a released number as closely as float32 allows."""
     return pytest.approx(expected, rel=rel, abs=1e-12)
+
+
+def settings_maker(make_settings, method):
+    """Return a function that makes the settings of a run of a method that a row of the fixtures describes."""
+
+    def settings(dimensions, expected, weight, **more):
+        options = {"ramp_length": int(expected["ramp_length"]), "consistency_weight": weight}
+        return make_settings(dimensions, method=method, **options | more)
+
+    return settings
+
+
+def check_ramp_and_decay(expected):
+    """Assert that the consistency's weight and the teacher's decay are the released ones."""
+    for row in expected["consistency_weight"]:
+        ramp = gaussian_ramp(row["iteration"], int(row["ramp_length"]), every=150)
+        assert row["max"] * ramp == close(row["weight"], 1e-9)
+    for row in expected["ema_decay"]:
+        assert warm_up_decay(row["iteration"], 0.99) == close(row["decay"], 1e-6)
 
 
 def say(settings, student, teacher, labels, *, iteration, iterations):

@@ -8,14 +8,15 @@ import torch
 
 from m3hl import methods, nets
 from m3hl.methods.parts.optimization import learning_rate
-from m3hl.methods.parts.schedules import gaussian_ramp, warm_up_decay
 from tests.methods.lineage import (
     assert_published,
     ce_and_dice,
     check_losses,
+    check_ramp_and_decay,
     check_steps,
     close,
     say,
+    settings_maker,
     softmax,
     watch,
 )
@@ -35,19 +36,11 @@ def expected(released):
 def make(make_settings):
     """Return a function that makes the settings of a run that the fixtures describe."""
 
-    def settings(dimensions, expected, weight, **more):
-        options = {"ramp_length": int(expected["ramp_length"]), "consistency_weight": weight}
-        return make_settings(dimensions, method="mean-teacher", **options, **more)
-
-    return settings
+    return settings_maker(make_settings, "mean-teacher")
 
 
 def test_ramp_decay_and_learning_rate_are_the_released_ones(expected, make_settings):
-    for row in expected["consistency_weight"]:
-        ramp = gaussian_ramp(row["iteration"], int(row["ramp_length"]), every=150)
-        assert row["max"] * ramp == close(row["weight"], 1e-9)
-    for row in expected["ema_decay"]:
-        assert warm_up_decay(row["iteration"], 0.99) == close(row["decay"], 1e-6)
+    check_ramp_and_decay(expected)
     for dimensions in (2, 3):
         options = make_settings(dimensions, method="mean-teacher").options
         for row in expected["learning_rate"]:

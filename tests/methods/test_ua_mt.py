@@ -10,16 +10,17 @@ from m3hl import methods
 from m3hl.data.batches import Batch
 from m3hl.methods import ua_mt
 from m3hl.methods.parts.optimization import learning_rate
-from m3hl.methods.parts.schedules import gaussian_ramp, warm_up_decay
 from tests.methods.lineage import (
     assert_published,
     ce_and_dice,
     check_losses,
+    check_ramp_and_decay,
     check_steps,
     close,
     keep,
     say,
     scale_head,
+    settings_maker,
     softmax,
     watch,
 )
@@ -39,11 +40,7 @@ def expected(released):
 def make(make_settings):
     """Return a function that makes the settings of a run that the fixtures describe."""
 
-    def settings(dimensions, expected, weight, **more):
-        options = {"ramp_length": int(expected["ramp_length"]), "consistency_weight": weight}
-        return make_settings(dimensions, method="ua-mt", **options | more)
-
-    return settings
+    return settings_maker(make_settings, "ua-mt")
 
 
 def row_of(expected):
@@ -52,11 +49,7 @@ def row_of(expected):
 
 
 def test_schedules_are_the_released_ones(expected, make_settings):
-    for row in expected["consistency_weight"]:
-        ramp = gaussian_ramp(row["iteration"], int(row["ramp_length"]), every=150)
-        assert row["max"] * ramp == close(row["weight"], 1e-9)
-    for row in expected["ema_decay"]:
-        assert warm_up_decay(row["iteration"], 0.99) == close(row["decay"], 1e-6)
+    check_ramp_and_decay(expected)
     for dimensions in (2, 3):
         method = methods.build(make_settings(dimensions, method="ua-mt"))
         for row in expected["threshold"]:
