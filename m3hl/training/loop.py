@@ -141,7 +141,8 @@ def train_stage(training: Training, session: Session, batches: Batches) -> None:
     except Interrupted as signal:
         training.seconds = time.monotonic() - begun
         training.require_finite()
-        if session.first:
+        # A run that has not begun begins again as well without a checkpoint.
+        if session.first and training.iteration:
             training.checkpoints.save(training.state_dict())
         raise UserError(f"{signal} at iteration {training.iteration}: {SAVED}") from signal
 

@@ -153,6 +153,18 @@ def test_a_signal_while_validating_repeats_the_validation(
     assert len(steps) == 6 - iteration
 
 
+def test_a_signal_before_the_first_step_leaves_nothing_to_go_on_from(
+    launch, run_settings, bits, whole, signalled, tmp_path
+):
+    settings = run_settings(method="m3hl")
+    message = signalled(settings, signal.SIGTERM, 1, loop, "load_batches")
+    assert message == "SIGTERM at iteration 0: saved; the same command goes on from there"
+    assert not list(tmp_path.glob("*/last.pt"))
+    training = launch(settings, tmp_path)
+    assert bits(training) == whole(2, "m3hl")
+    assert training.resumed_at == []
+
+
 def test_a_signal_in_the_last_case_comes_too_late(launch, run_settings, bits, whole, monkeypatch, tmp_path):
     expected, calls, original = whole(2, "m3hl"), [], validation.mean_dice
 
