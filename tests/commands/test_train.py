@@ -62,7 +62,7 @@ def test_the_record_of_2d(hearts):
     record = json.loads((hearts.run / "run.json").read_text())
     assert list(record) == [
         "experiment", "dataset", "method", "labeled", "seed", "settings", "selection", "labeled_groups", "counts",
-        "images_in", "seconds", "resumed_at", "processes", "provenance", "seal", "sha256",
+        "images_in", "iterations", "seconds", "resumed_at", "processes", "provenance", "seal", "sha256",
     ]  # fmt: skip
     assert [record[key] for key in ("experiment", "dataset", "method", "labeled", "seed")] == [
         "tiny", "d", "m3hl", 2, 1,
