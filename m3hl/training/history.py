@@ -52,8 +52,9 @@ class History:
         """Return the newest loss and validation Dice, for a progress line."""
         loss = f"loss {self.rows[-1]['loss']:.3f}" if self.rows else ""
         # The first network of a row is the result.
-        scores = [value for row in reversed(self.rows) for name, value in row.items() if name.startswith("val_")]
-        return f"{loss}  Dice {scores[0]:.1f}" if scores else loss
+        scores = (value for row in reversed(self.rows) for name, value in row.items() if name.startswith("val_"))
+        newest = next(scores, None)
+        return loss if newest is None else f"{loss}  Dice {newest:.1f}"
 
     def write(self, path: Path) -> None:
         """Write the rows as CSV; floats keep every bit."""
