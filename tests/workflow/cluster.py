@@ -85,9 +85,10 @@ class Pod:
 
     def evict(self):
         """End the pod as a node does that is drained, and forget it."""
+        # First of all: a look in between must not find the pod's last words.
+        self.gone = "evicted"
         self.kill(signal.SIGTERM, signal.SIGKILL)
         self.process.wait()
-        self.gone = "evicted"
 
     def run_out_of_memory(self):
         """End the pod as a node does when it has used more memory than its limit."""
