@@ -10,13 +10,13 @@ from m3hl import methods
 from m3hl.compute.execution import Execution
 from m3hl.data.batches import Batches
 from m3hl.data.store import Store
-from m3hl.methods.parts import teacher
+from m3hl.methods.parts import distances, teacher
 from m3hl.nets import unet
 from m3hl.training.history import History
 from m3hl.training.step import step
 
 CPU = torch.device("cpu")
-METHODS = [(n, name) for name in ("m3hl", "cutmix", "cps", "mean-teacher", "ua-mt") for n in (2, 3)]
+METHODS = [(n, name) for name in ("m3hl", "cutmix", "cps", "mean-teacher", "ua-mt", "dtc") for n in (2, 3)]
 # A voxel near the threshold is sure in one precision and not in the other.
 SURE_OF_ALL = {"cutmix": {"confidence_threshold": 0.01}}
 # Here every voxel is certain or not by itself, and the squares of small differences are compared.
@@ -103,8 +103,10 @@ def test_no_step_waits_for_the_device(run_settings, make_store, monkeypatch, dim
     settings = run_settings(dimensions, method=method)
     method = methods.build(settings).train()
     updates, history = method.updates(), History()
-    # On a GPU components are found by kernels of their own (tests/methods/test_components_cuda.py).
+    # On a GPU components are found by kernels of their own (tests/methods/test_components_cuda.py), and distances
+    # measured there.
     monkeypatch.setattr(teacher, "largest_components", lambda labels: labels)
+    monkeypatch.setattr(distances, "nearest_on_host", distances.nearest_on_device)
     with Store(make_store(dimensions)) as store:
         batches = Batches.load(store, settings, CPU, (2, 2), Execution(CPU).budget())
     with Waiting():
