@@ -9,7 +9,7 @@ log = logging.getLogger(__name__)
 
 BAR_WIDTH = 20
 LINE = re.compile(
-    rf"^.*  [█░]{{{BAR_WIDTH}}} +\d+% (?P<done>\d+)/(?P<total>\d+)(?:  (?P<text>.*))?"
+    rf"^(?P<label>.*)  [█░]{{{BAR_WIDTH}}} +\d+% (?P<done>\d+)/(?P<total>\d+)(?:  (?P<text>.*))?"
     r"  (?:(?P<left>[\d:]+|\?) left|took [\d:]+)$"
 )
 """What `Progress.line` writes."""
@@ -23,12 +23,14 @@ class Step:
         done, total: steps.
         text: the numbers behind the bar.
         left: seconds that were left; None where that was not known, 0 at the end.
+        label: what was being done.
     """
 
     done: int
     total: int
     text: str
     left: int | None
+    label: str
 
 
 class Progress:
@@ -87,11 +89,11 @@ def read_line(line: str) -> Step | None:
     """Return what a line of a log says about progress, None where it is another line.
 
     >>> read_line("a  ██████████░░░░░░░░░░  50% 3/6  Dice 80.0  0:12 left")
-    Step(done=3, total=6, text='Dice 80.0', left=12)
+    Step(done=3, total=6, text='Dice 80.0', left=12, label='a')
     """
     found = LINE.match(line)
     if found is None:
         return None
     left = found["left"] or "0"
     seconds = None if left == "?" else sum(int(part) * 60**n for n, part in enumerate(reversed(left.split(":"))))
-    return Step(int(found["done"]), int(found["total"]), found["text"] or "", seconds)
+    return Step(int(found["done"]), int(found["total"]), found["text"] or "", seconds, found["label"])

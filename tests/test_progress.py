@@ -64,7 +64,7 @@ def test_the_time_left_comes_from_this_attempt_alone(at, caplog):
 
 
 def test_before_the_first_step_the_time_left_is_not_known():
-    assert read_line(Progress("x", 4).line(10.0, "")) == Step(0, 4, "", None)
+    assert read_line(Progress("x", 4).line(10.0, "")) == Step(0, 4, "", None, "x")
 
 
 @pytest.mark.parametrize(

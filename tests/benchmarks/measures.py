@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from m3hl import methods
 from m3hl.compute.execution import Execution
 from m3hl.config.dataset import DatasetConfig
 from m3hl.config.datasets import describe
@@ -82,9 +83,14 @@ def step(subject: Subject, execution: Execution) -> dict[str, float]:
 
 
 def beside_supervised(method: str, subject: Subject) -> dict[str, Any]:
-    """Return the seconds per step of a method, beside supervised training on as many images."""
-    run = subject.others[method]
-    return {f"step, {method}": steps.beside_supervised(run, subject.path, subject.usual, subject.rounds)}
+    """Return the seconds per step of each stage of a method, beside supervised training on as many images."""
+    run, found = subject.others[method], {}
+    stages = methods.stages(run)
+    for number, stage in enumerate(stages):
+        name = f"{method}, {stage.stage}" if len(stages) > 1 else method
+        row = steps.beside_supervised(run, subject.path, subject.usual, subject.rounds, number)
+        found[f"step, {name}"] = row
+    return found
 
 
 def parts(subject: Subject) -> dict[str, Any]:

@@ -19,7 +19,15 @@ from tests.benchmarks.stores import make_store, settings, study
 
 ROOT = Path(__file__).resolve().parents[2]
 CPU = torch.device("cpu")
-PASSES = {"mean-teacher": 7 / 6, "ua-mt": 2.5, "cutmix": 11 / 12, "cps": 2, "dtc": 1}
+PASSES = {
+    "mean-teacher": 7 / 6,
+    "ua-mt": 2.5,
+    "cutmix": 11 / 12,
+    "cps": 2,
+    "dtc": 1,
+    "bcp, pretraining": 1 / 4,
+    "bcp, self-training": 2 / 3,
+}
 """Of a step in those of a supervised one on as many images, halves being equal."""
 
 

@@ -230,6 +230,18 @@ def test_every_network_and_what_is_logged_beside_the_loss_are_named(results, mak
     assert "stage" not in text
 
 
+def test_where_a_stage_begins_is_a_dotted_line_that_the_page_explains(results, make_config):
+    config = make_config()
+    explained = "A dotted upright line is where the next stage of a method's runs begins"
+    assert explained not in page(config, results).text("curves")
+    path = results / config.runs()[0].path / "history.csv"
+    history = pd.read_csv(path)
+    assert len(history) > 1
+    history.insert(1, "stage", [1] + [2] * (len(history) - 1))
+    history.to_csv(path, index=False)
+    assert page(config, results).text("curves").count(explained) == 1
+
+
 def test_names_from_files_are_escaped(results, make_config):
     config, nasty = make_config(), "<script>alert(1)</script>"
     path = results / config.runs()[0].path
