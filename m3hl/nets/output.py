@@ -1,4 +1,4 @@
-"""What a network returns."""
+"""What a network returns, and what its encoder hands to its decoder."""
 
 from typing import NamedTuple
 
@@ -19,3 +19,15 @@ class Output(NamedTuple):
     first_down: Tensor
     bottleneck: Tensor
     last_decoder: Tensor
+
+
+class Encoded(NamedTuple):
+    """What an encoder returns; its decoder takes the levels.
+
+    Attributes:
+        levels: features of each of the five levels, finest first, (B, 2^l·C, */2^l); the last is the bottleneck.
+        first_down: output of the first down-sampling, (B, 2·C, */2).
+    """
+
+    levels: list[Tensor]
+    first_down: Tensor

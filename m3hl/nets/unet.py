@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from m3hl.nets.dropout import Dropout
-from m3hl.nets.output import Output
+from m3hl.nets.output import Encoded, Output
 
 DROPOUT = (0.05, 0.1, 0.2, 0.3, 0.5)
 """Dropout rate of each encoder level; the decoder has none."""
@@ -26,9 +26,9 @@ class UNet(nn.Module):
 
     def forward(self, image: Tensor) -> Output:
         """Segment slices (B, 1, H, W); H and W must be multiples of 16."""
-        levels = self.encoder(image)
+        levels, first_down = self.encoder(image)
         last, logits = self.decoder(levels)
-        return Output(logits, first_down=levels[1], bottleneck=levels[-1], last_decoder=last)
+        return Output(logits, first_down=first_down, bottleneck=levels[-1], last_decoder=last)
 
 
 class Encoder(nn.Module):
@@ -41,12 +41,12 @@ class Encoder(nn.Module):
             self.add_module(f"level{level}", TwoConvolutions(n_in, n_out, rate))
         self.pool = nn.MaxPool2d(2)
 
-    def forward(self, image: Tensor) -> list[Tensor]:
-        """Return the features of each level, finest first."""
+    def forward(self, image: Tensor) -> Encoded:
+        """Return the features of each level; the second is what the first down-sampling gives."""
         levels = [self.level0(image)]
         for level in (self.level1, self.level2, self.level3, self.level4):
             levels.append(level(self.pool(levels[-1])))
-        return levels
+        return Encoded(levels, first_down=levels[1])
 
 
 class Decoder(nn.Module):

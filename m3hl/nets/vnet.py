@@ -2,7 +2,7 @@
 
 from torch import Tensor, nn
 
-from m3hl.nets.output import Output
+from m3hl.nets.output import Encoded, Output
 
 
 class VNet(nn.Module):
@@ -42,15 +42,15 @@ class Encoder(nn.Module):
         self.block5 = convolutions(3, 16 * c, 16 * c)
         self.dropout = nn.Dropout3d(0.5)
 
-    def forward(self, image: Tensor) -> tuple[list[Tensor], Tensor]:
-        """Return the features of each level, finest first, and the output of the first down-sampling."""
+    def forward(self, image: Tensor) -> Encoded:
+        """Return the features of each level, and those of the first down-sampling before their convolutions."""
         level1 = self.block1(image)
         first_down = self.down1(level1)
         level2 = self.block2(first_down)
         level3 = self.block3(self.down2(level2))
         level4 = self.block4(self.down3(level3))
         level5 = self.dropout(self.block5(self.down4(level4)))
-        return [level1, level2, level3, level4, level5], first_down
+        return Encoded([level1, level2, level3, level4, level5], first_down)
 
 
 class Decoder(nn.Module):

@@ -53,6 +53,23 @@ def test_any_multiple_of_16_can_be_segmented(dimensions, size):
     assert out.last_decoder.shape == (3, 4, *size)
 
 
+@torch.no_grad()
+@pytest.mark.parametrize("dimensions", [2, 3])
+def test_encoder_and_decoder_can_be_called_apart(dimensions):
+    network, image = nets.build(dimensions, classes=3, channels=2).eval(), torch.randn(2, 1, *(32,) * dimensions)
+    encoded, out = network.encoder(image), network(image)
+    for n, level in enumerate(encoded.levels):
+        assert level.shape == (2, 2 * 2**n, *(32 // 2**n,) * dimensions)
+    last, logits = network.decoder(encoded.levels)
+    for apart, together in (
+        (logits, out.logits),
+        (last, out.last_decoder),
+        (encoded.first_down, out.first_down),
+        (encoded.levels[-1], out.bottleneck),
+    ):
+        assert torch.equal(apart, together)
+
+
 @pytest.mark.parametrize("dimensions", [2, 3])
 def test_first_down_sees_no_deeper_layer(dimensions):
     torch.manual_seed(0)
