@@ -16,7 +16,7 @@ from m3hl.data.samples import Samples
 from m3hl.data.store import CaseInfo, Store
 from m3hl.errors import UserError
 
-LABELED_ORDER, UNLABELED_ORDER, VIEWS, METHOD = range(4)
+LABELED_ORDER, UNLABELED_ORDER, VIEWS, METHOD, TURNS = range(5)
 """Purposes of random numbers: each has a stream of its own."""
 
 

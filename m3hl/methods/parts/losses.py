@@ -36,6 +36,11 @@ def segmentation_loss(
     return total if reduction == "sum" else total / 2
 
 
+def supervised_loss(logits: Tensor, labels: Tensor) -> Tensor:
+    """Return ½ (CE + Dice) of labeled samples, as most methods take it: squares in the denominator, ε = 1e-5."""
+    return segmentation_loss(logits, labels, None, "squared", "mean", epsilon=1e-5)
+
+
 def cross_entropy(logits: Tensor, target: Tensor, region: Tensor | None = None) -> Tensor:
     """Return the mean cross entropy over the region's voxels, all without one; 0 for an empty region."""
     # F.cross_entropy's own mean adds up in no fixed order on a GPU.

@@ -42,3 +42,8 @@ def ramp_of_run(batch: Batch, length: int | None, every: int) -> float:
 def warm_up_decay(t: int, decay: float) -> float:
     """Return min(1 − 1 / (t + 1), decay), the share of a teacher that stays: none of it at first."""
     return min(1 - 1 / (t + 1), decay)
+
+
+def late_warm_up_decay(t: int, start: int, decay: float) -> float:
+    """Return 0 before `start`, where a teacher is a copy, and then min(1 − 1 / (t − start + 1), decay)."""
+    return warm_up_decay(t - start, decay) if t >= start else 0.0
