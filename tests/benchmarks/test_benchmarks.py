@@ -19,7 +19,7 @@ from tests.benchmarks.stores import make_store, settings, study
 
 ROOT = Path(__file__).resolve().parents[2]
 CPU = torch.device("cpu")
-PASSES = {"mean-teacher": 7 / 6, "ua-mt": 2.5, "cutmix": 11 / 12, "cps": 2}
+PASSES = {"mean-teacher": 7 / 6, "ua-mt": 2.5, "cutmix": 11 / 12, "cps": 2, "ad-mt": 11 / 6}
 """Of a step in those of a supervised one on as many images, halves being equal."""
 
 
@@ -76,6 +76,7 @@ def test_the_benchmarks_run(tmp_path):
             row = found[f"step, {method}"]
             assert row["of_supervised"] == row["seconds"] / row["supervised"] > 0
             assert row["passes"] == pytest.approx(PASSES.get(method, row["passes"]))
+        assert found["views"]["strong"] > 0
         assert sum(found["parts"].values()) > 0
         assert 0 < found["validation"]["share"] < 1
         assert found["inference"]["voxels_that_differ"] == 0

@@ -35,6 +35,8 @@ def put_back():
         ("cps", 3, {}),
         ("mean-teacher", 3, {}),
         ("ua-mt", 2, {}),
+        ("ad-mt", 2, {}),
+        ("ad-mt", 3, {}),
     ],
 )
 def test_the_same_bits_on_cuda(run_settings, make_store, bits, monkeypatch, tmp_path, method, dimensions, options):

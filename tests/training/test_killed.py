@@ -6,7 +6,9 @@ from m3hl.files.digests import sha256_file
 from tests.small_runs import study
 from tests.training import everything
 
-METHODS = ("mean-teacher", "ua-mt", "cutmix", "cps")
+MOMENTS = 20
+TURNS = ("ad-mt",)
+METHODS = ("mean-teacher", "ua-mt", "cutmix", "cps", "ad-mt")
 FILES = ("best.pt", "last.pt", "history.csv")
 DEATHS = [
     ("Training", "offer", 2, True),  # after four iterations, before what they are is saved
@@ -14,20 +16,36 @@ DEATHS = [
 ]
 
 
-@pytest.mark.parametrize("method", METHODS)
-def test_a_killed_run_ends_with_the_same_bits(run_settings, make_store, forkserver, tmp_path, method):
-    settings = run_settings(method=method).model_dump(mode="json")
-    dataset, store = study(2).dataset("d"), make_store()
+@pytest.fixture
+def check(make_store, forkserver, tmp_path):
+    """Return a function that asserts that a run which is killed again and again ends as one that is not."""
 
-    def run(folder, *deaths):
-        process = forkserver.Process(target=everything.run, args=(settings, dataset, store, folder, deaths))
+    def run(settings, folder, *deaths):
+        arguments = settings.model_dump(mode="json"), study(2).dataset("d"), make_store(), folder, deaths
+        process = forkserver.Process(target=everything.run, args=arguments)
         process.start()
         process.join()
         return process.exitcode
 
-    whole, killed = tmp_path / "whole", tmp_path / "killed"
-    assert run(whole) == 0
-    assert [run(killed, death) for death in DEATHS] == [-9, -9]
-    assert run(killed) == 0
-    for name in FILES:
-        assert sha256_file(whole / name) == sha256_file(killed / name), name
+    def compare(settings, deaths):
+        whole, killed = tmp_path / "whole", tmp_path / "killed"
+        assert run(settings, whole) == 0
+        assert [run(settings, killed, death) for death in deaths] == [-9] * len(deaths)
+        assert run(settings, killed) == 0
+        for name in FILES:
+            assert sha256_file(whole / name) == sha256_file(killed / name), name
+
+    return compare
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_killed_run_ends_with_the_same_bits(run_settings, check, method):
+    check(run_settings(method=method), DEATHS)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("method", TURNS)
+def test_killed_before_and_after_each_iteration_while_teachers_take_turns(run_settings, check, method):
+    # Every process does one iteration, and dies before it is saved or after.
+    settings = run_settings(method=method, iterations=MOMENTS // 2 + 2, validate_every=1)
+    check(settings, [("Checkpoints", "save", 1, before) for before in (True, False)] * (MOMENTS // 2))
