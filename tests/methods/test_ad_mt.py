@@ -18,7 +18,7 @@ from m3hl.methods.parts.schedules import gaussian_ramp, late_warm_up_decay
 from m3hl.methods.parts.turns import RandomTurns
 from m3hl.training.step import step
 from tests.methods.lineage import assert_published, keep, scale_head, softmax
-from tests.methods.replay import Recited, batch_of, change, copies, logits_of, norm, running_statistics
+from tests.methods.replay import Recited, batch_of, boxes_of, change, copies, logits_of, norm, running_statistics
 
 CPU = Execution(torch.device("cpu"))
 NETWORKS = {"student": 1, "teacher_1": 2, "teacher_2": 3}
@@ -43,12 +43,6 @@ def settled(monkeypatch):
 
     monkeypatch.setattr(ad_mt, "combat", recorded)
     return found
-
-
-def boxes_of(row):
-    """Return a row's boxes as (count, 2, axes)."""
-    boxes = np.array(row["boxes"])
-    return boxes.reshape(len(boxes), 2, -1)
 
 
 def play(monkeypatch, method, row, crop):

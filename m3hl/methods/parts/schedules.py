@@ -1,6 +1,6 @@
 """Numbers that change with the iteration t (from 0): factors of learning rates, and ramps of loss weights."""
 
-from math import exp
+from math import cos, exp, pi
 
 from m3hl.data.batches import Batch
 
@@ -32,6 +32,11 @@ def gaussian_ramp(t: int, length: int, *, every: int = 1) -> float:
     """
     done = min(t // every, length) / length if length else 1.0
     return exp(-5 * (1 - done) ** 2)
+
+
+def cosine_ramp(t: int, length: int) -> float:
+    """Return ½ (1 − cos(π · min(t, length) / length)): from 0 to 1; a `length` of 0 is 1 from the start."""
+    return (1 - cos(pi * min(t, length) / length)) / 2 if length else 1.0
 
 
 def ramp_of_run(batch: Batch, length: int | None, every: int) -> float:
