@@ -25,6 +25,7 @@ PASSES = {
     "cutmix": 11 / 12,
     "cps": 2,
     "dtc": 1,
+    "ad-mt": 11 / 6,
     "bcp, pretraining": 1 / 4,
     "bcp, self-training": 2 / 3,
 }
@@ -84,6 +85,7 @@ def test_the_benchmarks_run(tmp_path):
             row = found[f"step, {method}"]
             assert row["of_supervised"] == row["seconds"] / row["supervised"] > 0
             assert row["passes"] == pytest.approx(PASSES.get(method, row["passes"]))
+        assert found["views"]["strong"] > 0
         assert sum(found["parts"].values()) > 0
         assert 0 < found["validation"]["share"] < 1
         assert found["inference"]["voxels_that_differ"] == 0

@@ -33,6 +33,12 @@ def batch_of(images, labels, rng=None, iteration=0, iterations=1, dtype=torch.fl
     return Batch(images[:count], torch.from_numpy(labels), images[count:], rng, iteration, iterations)
 
 
+def boxes_of(row):
+    """Return a row's boxes (starts of all axes, then ends) as (count, 2, axes)."""
+    boxes = np.array(row["boxes"])
+    return boxes.reshape(len(boxes), 2, -1)
+
+
 def norm(tensors):
     """Return the Euclidean norm of several tensors together."""
     return torch.cat([t.detach().double().flatten() for t in tensors]).norm().item()

@@ -39,6 +39,8 @@ def put_back():
         ("dtc", 3, {}),
         ("bcp", 2, {}),
         ("bcp", 3, {}),
+        ("ad-mt", 2, {}),
+        ("ad-mt", 3, {}),
     ],
 )
 def test_the_same_bits_on_cuda(run_settings, make_store, bits, monkeypatch, tmp_path, method, dimensions, options):

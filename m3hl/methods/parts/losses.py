@@ -36,6 +36,26 @@ def segmentation_loss(
     return total if reduction == "sum" else total / 2
 
 
+def supervised_loss(
+    logits: Tensor,
+    labels: Tensor,
+    kind: Literal["ce_and_dice", "ce"] = "ce_and_dice",
+    dice: DiceForm = "squared",
+    epsilon: float | None = 1e-5,
+) -> Tensor:
+    """Return the loss of labeled samples, ½ (CE + Dice) or CE; without more, as most methods of Table 1 take it.
+
+    Args:
+        logits: (B, C, *).
+        labels: (B, *) class indices.
+        kind: with Dice or without.
+        dice, epsilon: `form` and `epsilon` of `dice_loss`.
+    """
+    if kind == "ce":
+        return cross_entropy(single(logits), labels)
+    return segmentation_loss(logits, labels, None, dice, "mean", epsilon=epsilon)
+
+
 def cross_entropy(logits: Tensor, target: Tensor, region: Tensor | None = None) -> Tensor:
     """Return the mean cross entropy over the region's voxels, all without one; 0 for an empty region."""
     # F.cross_entropy's own mean adds up in no fixed order on a GPU.
