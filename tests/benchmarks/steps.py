@@ -29,7 +29,7 @@ BUDGETS = {"device": Budget(2**40, 2**40), "host": Budget(0, 2**40), "store": Bu
 
 
 class Training:
-    """A run that is driven step by step.
+    """A run, or its last stage, that is driven step by step.
 
     Args:
         settings: of the run.
@@ -41,7 +41,7 @@ class Training:
     def __init__(self, settings: RunSettings, store: Store, execution: Execution, place: str = "device") -> None:
         torch.manual_seed(settings.seed)
         self.execution, self.iteration = execution, 0
-        self.method = methods.build(settings)
+        self.method = methods.build(settings, len(methods.stages(settings)) - 1)
         self.method.to(execution.device, memory_format=MEMORY_FORMAT[settings.dimensions]).train()
         execution.prepare(list(self.method.networks().values()), deterministic=False)
         self.updates = self.method.updates()

@@ -16,11 +16,13 @@ from m3hl.training.history import History
 from m3hl.training.step import step
 
 CPU = torch.device("cpu")
-METHODS = [(n, name) for name in ("m3hl", "cutmix", "cps", "mean-teacher", "ua-mt", "ad-mt") for n in (2, 3)]
+NAMES = ("m3hl", "cutmix", "cps", "mean-teacher", "ua-mt", "ad-mt", "ps-mt")
+METHODS = [(n, name) for name in NAMES for n in (2, 3)]
+LAST_STAGE = -1
 # A voxel near the threshold is sure in one precision and not in the other.
-SURE_OF_ALL = {"cutmix": {"confidence_threshold": 0.01}, "ad-mt": {"confidence_threshold": 0.01}}
+SURE_OF_ALL = dict.fromkeys(("cutmix", "ad-mt", "ps-mt"), {"confidence_threshold": 0.01})
 # Here every voxel is certain, or in conflict, or not by itself; and UA-MT compares squares of small differences.
-TOLERANCE = {"ua-mt": 0.1, "ad-mt": 0.1}
+TOLERANCE = {"ua-mt": 0.1, "ad-mt": 0.1, "ps-mt": 0.1}
 
 
 @pytest.fixture
@@ -30,7 +32,7 @@ def losses(run_settings, make_store):
     def train(dimensions, execution, steps=3, rate=0.01, method="m3hl", **options):
         settings = run_settings(dimensions, method=method, channels=4, options={"learning_rate": rate} | options)
         torch.manual_seed(1)
-        method = methods.build(settings).train()
+        method = methods.build(settings, LAST_STAGE).train()
         execution.prepare(list(method.networks().values()), deterministic=False)
         updates, rows = method.updates(), []
         with Store(make_store(dimensions)) as store:
@@ -101,7 +103,7 @@ class Waiting(TorchDispatchMode):
 @pytest.mark.parametrize(("dimensions", "method"), METHODS)
 def test_no_step_waits_for_the_device(run_settings, make_store, monkeypatch, dimensions, method):
     settings = run_settings(dimensions, method=method)
-    method = methods.build(settings).train()
+    method = methods.build(settings, LAST_STAGE).train()
     updates, history = method.updates(), History()
     # On a GPU components are found by kernels of their own (tests/methods/test_components_cuda.py).
     monkeypatch.setattr(teacher, "largest_components", lambda labels: labels)

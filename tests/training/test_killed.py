@@ -7,8 +7,8 @@ from tests.small_runs import study
 from tests.training import everything
 
 MOMENTS = 20
-TURNS = ("ad-mt",)
-METHODS = ("mean-teacher", "ua-mt", "cutmix", "cps", "ad-mt")
+TURNS = ("ad-mt", "ps-mt")
+METHODS = ("mean-teacher", "ua-mt", "cutmix", "cps", "ad-mt", "ps-mt")
 FILES = ("best.pt", "last.pt", "history.csv")
 DEATHS = [
     ("Training", "offer", 2, True),  # after four iterations, before what they are is saved
