@@ -30,7 +30,7 @@ BUDGETS = {"device": Budget(2**40, 2**40), "host": Budget(0, 2**40), "store": Bu
 
 
 class Training:
-    """A run that is driven step by step.
+    """A run, or its last stage, that is driven step by step.
 
     Args:
         settings: of the run.

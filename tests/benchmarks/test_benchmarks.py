@@ -26,6 +26,7 @@ PASSES = {
     "cps": 2,
     "dtc": 1,
     "ad-mt": 11 / 6,
+    "ps-mt, self-training": 4 / 3,
     "bcp, pretraining": 1 / 4,
     "bcp, self-training": 2 / 3,
 }

@@ -25,12 +25,13 @@ NAMES = (
     "dtc",
     "bcp",
     "ad-mt",
+    "ps-mt",
 )
 METHODS = [(n, name) for name in NAMES for n in (2, 3)]
 # A voxel near the threshold is sure in one precision and not in the other.
-SURE_OF_ALL = {"cutmix": {"confidence_threshold": 0.01}, "ad-mt": {"confidence_threshold": 0.01}}
+SURE_OF_ALL = dict.fromkeys(("cutmix", "ad-mt", "ps-mt"), {"confidence_threshold": 0.01})
 # Here every voxel is certain, or in conflict, or not by itself; and UA-MT compares squares of small differences.
-TOLERANCE = {"ua-mt": 0.1, "ad-mt": 0.1}
+TOLERANCE = {"ua-mt": 0.1, "ad-mt": 0.1, "ps-mt": 0.1}
 
 
 @pytest.fixture

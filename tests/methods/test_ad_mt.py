@@ -18,7 +18,18 @@ from m3hl.methods.parts.schedules import gaussian_ramp, late_warm_up_decay
 from m3hl.methods.parts.turns import RandomTurns
 from m3hl.training.step import step
 from tests.methods.lineage import assert_published, keep, scale_head, softmax
-from tests.methods.replay import Recited, batch_of, boxes_of, change, copies, logits_of, norm, running_statistics
+from tests.methods.replay import (
+    Recited,
+    batch_of,
+    boxes_of,
+    change,
+    copies,
+    logits_of,
+    norm,
+    running_statistics,
+    state_of,
+    watch,
+)
 
 CPU = Execution(torch.device("cpu"))
 NETWORKS = {"student": 1, "teacher_1": 2, "teacher_2": 3}
@@ -220,15 +231,6 @@ def test_turns_follow_from_the_seed_whenever_they_are_asked_for(longest):
     assert longest == 1 or [other(t) for t in range(20_000)] != active
 
 
-def watch(network):
-    """Return the list to which each forward pass adds its input, its logits and its mode."""
-    passes = []
-    network.register_forward_hook(
-        lambda module, args, out: passes.append((args[0].numpy(), out.logits.detach().numpy(), module.training))
-    )
-    return passes
-
-
 def entropy(p):
     """Return the entropy of probabilities (B, C, *), in bits."""
     return -(p * np.log2(p + 1e-10)).sum(1, keepdims=True)
@@ -340,12 +342,6 @@ def test_only_the_active_teacher_follows_and_with_its_running_statistics(make_se
         after = [state_of(teacher) for teacher in method.teachers]
         assert torch.equal(after[1 - turn], before[1 - turn])
         torch.testing.assert_close(after[turn], decay * before[turn] + (1 - decay) * before[2])
-
-
-def state_of(network):
-    """Return all that a teacher follows, flat."""
-    values = [*network.parameters(), *running_statistics(network)]
-    return torch.cat([value.detach().flatten().clone() for value in values])
 
 
 @pytest.mark.parametrize("dimensions", [2, 3])

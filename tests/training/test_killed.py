@@ -24,10 +24,11 @@ METHODS = {
     "cps": DEATHS,
     "dtc": DEATHS,
     "ad-mt": DEATHS,
+    "ps-mt": BORDERS,
     "bcp": BORDERS,
 }
 MOMENTS = 20
-TURNS = ("ad-mt",)
+TURNS = ("ad-mt", "ps-mt")
 
 
 @pytest.fixture
