@@ -26,6 +26,7 @@ SMALL = {
     "cutmix": SHORT_RAMP | {"ema_warm_up": True},
     "cps": SHORT_RAMP,
     "bcp": {"pretraining_iterations": 4},
+    "abd": {"pretraining_iterations": 4},
 }
 """Options without which a small run is impossible, or would end before a ramp has moved."""
 

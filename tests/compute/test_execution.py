@@ -8,6 +8,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from m3hl import methods
 from m3hl.compute.execution import Execution
+from m3hl.config.methods import dimensions
 from m3hl.data.batches import Batches
 from m3hl.data.store import Store
 from m3hl.methods.parts import teacher
@@ -16,7 +17,8 @@ from m3hl.training.history import History
 from m3hl.training.step import step
 
 CPU = torch.device("cpu")
-METHODS = [(n, name) for name in ("m3hl", "cutmix", "cps", "mean-teacher", "ua-mt", "bcp") for n in (2, 3)]
+NAMES = ("m3hl", "cutmix", "cps", "mean-teacher", "ua-mt", "bcp", "abd")
+METHODS = [(n, name) for name in NAMES for n in dimensions(name)]
 # A voxel near the threshold is sure in one precision and not in the other.
 SURE_OF_ALL = {"cutmix": {"confidence_threshold": 0.01}}
 # Here every voxel is certain or not by itself, and the squares of small differences are compared.

@@ -37,6 +37,7 @@ def put_back():
         ("ua-mt", 2, {}),
         ("bcp", 2, {}),
         ("bcp", 3, {}),
+        ("abd", 2, {}),
     ],
 )
 def test_the_same_bits_on_cuda(run_settings, make_store, bits, monkeypatch, tmp_path, method, dimensions, options):
