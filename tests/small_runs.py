@@ -27,6 +27,7 @@ SMALL = {
     "cps": SHORT_RAMP,
     "bcp": {"pretraining_iterations": 4},
     "abd": {"pretraining_iterations": 4},
+    "omf": {"pretraining_iterations": 4},
 }
 """Options without which a small run is impossible, or would end before a ramp has moved."""
 

@@ -29,6 +29,8 @@ PASSES = {
     "bcp, self-training": 2 / 3,
     "abd, pretraining": 1 / 4,
     "abd, self-training": 10 / 3,
+    "omf, pretraining": 3 / 4,
+    "omf, mantle-free": 5 / 12,
 }
 """Of a step in those of a supervised one on as many images, halves being equal."""
 

@@ -38,6 +38,7 @@ def put_back():
         ("bcp", 2, {}),
         ("bcp", 3, {}),
         ("abd", 2, {}),
+        ("omf", 3, {}),
     ],
 )
 def test_the_same_bits_on_cuda(run_settings, make_store, bits, monkeypatch, tmp_path, method, dimensions, options):

@@ -11,7 +11,7 @@ DEATHS = [
     ("Training", "offer", 2, True),  # after four iterations, before what they are is saved
     ("Checkpoints", "save", 1, False),  # after six, as they are saved
 ]
-STAGED = ("bcp", "abd")
+STAGED = ("bcp", "abd", "omf")
 BORDERS = [
     ("Training", "offer", 1, True),  # in stage 1, of which nothing is saved
     ("Checkpoints", "save", 2, False),  # stage 1 has ended, and is saved
