@@ -25,6 +25,7 @@ SMALL = {
     "ua-mt": SHORT_RAMP,
     "cutmix": SHORT_RAMP | {"ema_warm_up": True},
     "cps": SHORT_RAMP,
+    "dtc": SHORT_RAMP,
     "bcp": {"pretraining_iterations": 4},
     "abd": {"pretraining_iterations": 4},
     "omf": {"pretraining_iterations": 4},

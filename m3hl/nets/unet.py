@@ -28,7 +28,7 @@ class UNet(nn.Module):
         """Segment slices (B, 1, H, W); H and W must be multiples of 16."""
         levels = self.encoder(image)
         last, logits = self.decoder(levels)
-        return Output(logits, first_down=levels[1], bottleneck=levels[-1], last_decoder=last)
+        return Output(logits, first_down=levels[1], bottleneck=levels[-1], last_decoder=last, head_input=last)
 
 
 class Encoder(nn.Module):

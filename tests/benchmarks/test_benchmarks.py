@@ -25,6 +25,7 @@ PASSES = {
     "ua-mt": 2.5,
     "cutmix": 11 / 12,
     "cps": 2,
+    "dtc": 1,
     "bcp, pretraining": 1 / 4,
     "bcp, self-training": 2 / 3,
     "abd, pretraining": 1 / 4,

@@ -11,17 +11,27 @@ from m3hl.compute.execution import Execution
 from m3hl.config.methods import dimensions
 from m3hl.data.batches import Batches
 from m3hl.data.store import Store
-from m3hl.methods.parts import teacher
+from m3hl.methods.parts import distances, teacher
 from m3hl.nets import unet
 from m3hl.training.history import History
 from m3hl.training.step import step
 
 CPU = torch.device("cpu")
-NAMES = ("m3hl", "cutmix", "cps", "mean-teacher", "ua-mt", "bcp", "abd", "omf")
+NAMES = (
+    "m3hl",
+    "cutmix",
+    "cps",
+    "mean-teacher",
+    "ua-mt",
+    "dtc",
+    "bcp",
+    "abd",
+    "omf",
+)
 METHODS = [(n, name) for name in NAMES for n in dimensions(name)]
 # A voxel near the threshold is sure in one precision and not in the other.
 SURE_OF_ALL = {"cutmix": {"confidence_threshold": 0.01}}
-# Here every voxel is certain, or under the mantle, or not by itself; and squares of small differences are compared.
+# Here each voxel is certain, or under the mantle, or not by itself; and squares of small differences are compared.
 TOLERANCE = {"ua-mt": 0.1, "omf": 0.1}
 
 
@@ -111,8 +121,10 @@ class Waiting(TorchDispatchMode):
 @pytest.mark.parametrize(("dimensions", "method"), METHODS)
 def test_no_step_waits_for_the_device(run_settings, make_store, monkeypatch, dimensions, method):
     settings, execution = run_settings(dimensions, method=method), Execution(CPU)
-    # On a GPU components are found by kernels of their own (tests/methods/test_components_cuda.py).
+    # On a GPU components are found by kernels of their own (tests/methods/test_components_cuda.py), and distances
+    # measured there.
     monkeypatch.setattr(teacher, "largest_components", lambda labels: labels)
+    monkeypatch.setattr(distances, "nearest_on_host", distances.nearest_on_device)
     for method, batches in stages(settings, make_store(dimensions), execution):
         updates, history = method.updates(), History()
         with Waiting():

@@ -6,7 +6,13 @@ from m3hl.files.digests import sha256_file
 from tests.small_runs import study
 from tests.training import everything
 
-METHODS = ("mean-teacher", "ua-mt", "cutmix", "cps")
+METHODS = (
+    "mean-teacher",
+    "ua-mt",
+    "cutmix",
+    "cps",
+    "dtc",
+)
 DEATHS = [
     ("Training", "offer", 2, True),  # after four iterations, before what they are is saved
     ("Checkpoints", "save", 1, False),  # after six, as they are saved

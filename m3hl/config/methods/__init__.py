@@ -18,10 +18,14 @@ from types import ModuleType
 
 from m3hl.errors import UserError
 
+SHARED = {"optimizer", "two_heads"}
+"""Modules here with knobs that several methods have."""
+
 
 def names() -> list[str]:
     """Return the names of all methods."""
-    return sorted(m.name.replace("_", "-") for m in pkgutil.iter_modules(__path__) if m.name != "optimizer")
+    modules = {module.name for module in pkgutil.iter_modules(__path__)}
+    return sorted(name.replace("_", "-") for name in modules - SHARED)
 
 
 def module_name(method: str) -> str:
