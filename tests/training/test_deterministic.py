@@ -43,6 +43,8 @@ def put_back():
         ("ad-mt", 3, {}),
         ("ps-mt", 2, {}),
         ("ps-mt", 3, {}),
+        ("abd", 2, {}),
+        ("omf", 3, {}),
     ],
 )
 def test_the_same_bits_on_cuda(run_settings, make_store, bits, monkeypatch, tmp_path, method, dimensions, options):

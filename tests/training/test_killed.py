@@ -26,6 +26,8 @@ METHODS = {
     "ad-mt": DEATHS,
     "ps-mt": BORDERS,
     "bcp": BORDERS,
+    "abd": BORDERS,
+    "omf": BORDERS,
 }
 MOMENTS = 20
 TURNS = ("ad-mt", "ps-mt")
