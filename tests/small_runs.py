@@ -26,6 +26,7 @@ SMALL = {
     "cutmix": SHORT_RAMP | {"ema_warm_up": True},
     "cps": SHORT_RAMP,
     "dtc": SHORT_RAMP,
+    "sassnet": SHORT_RAMP | {"adversarial_weight": 1.0},
 }
 """Options without which a small run is impossible, or would end before a ramp has moved."""
 

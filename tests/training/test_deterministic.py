@@ -37,6 +37,8 @@ def put_back():
         ("ua-mt", 2, {}),
         ("dtc", 2, {}),
         ("dtc", 3, {}),
+        ("sassnet", 2, {}),
+        ("sassnet", 3, {}),
     ],
 )
 def test_the_same_bits_on_cuda(run_settings, make_store, bits, monkeypatch, tmp_path, method, dimensions, options):
