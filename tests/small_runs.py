@@ -31,6 +31,7 @@ SMALL = {
     "ad-mt": {"ramp_step": 1, "ramp_length": 1, "longest_turn": 2, "confidence_threshold": 0.55},
     "abd": {"pretraining_iterations": 4},
     "omf": {"pretraining_iterations": 4},
+    "sassnet": SHORT_RAMP | {"adversarial_weight": 1.0},
 }
 """Options without which a small run is impossible, or would end before a ramp has moved."""
 

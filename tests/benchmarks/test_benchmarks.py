@@ -26,6 +26,7 @@ PASSES = {
     "cutmix": 11 / 12,
     "cps": 2,
     "dtc": 1,
+    "sassnet": 4 / 3,
     "ad-mt": 11 / 6,
     "ps-mt, self-training": 4 / 3,
     "bcp, pretraining": 1 / 4,

@@ -24,6 +24,7 @@ NAMES = (
     "mean-teacher",
     "ua-mt",
     "dtc",
+    "sassnet",
     "bcp",
     "ad-mt",
     "ps-mt",
@@ -33,8 +34,8 @@ NAMES = (
 METHODS = [(n, name) for name in NAMES for n in dimensions(name)]
 # A voxel near the threshold is sure in one precision and not in the other.
 SURE_OF_ALL = {name: {"confidence_threshold": 0.01} for name in ("cutmix", "ad-mt", "ps-mt")}
-# Here each voxel is certain, in conflict, or under the mantle, or not by itself; and UA-MT compares squares of small
-# differences.
+# Here each voxel is certain, in conflict, or under the mantle, or not by itself; and UA-MT compares the squares of
+# small differences.
 TOLERANCE = dict.fromkeys(("ua-mt", "ad-mt", "ps-mt", "omf"), 0.1)
 
 

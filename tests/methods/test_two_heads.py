@@ -11,7 +11,7 @@ from m3hl.methods.parts.optimization import learning_rate
 from tests.methods.replay import batch_of, norm
 from tests.methods.two_heads import CLASSES, draws, fill, say
 
-METHODS = ["dtc"]
+METHODS = ["dtc", "sassnet"]
 IMAGES = {2: (7, (2, 1, 64, 64)), 3: (8, (2, 1, 32, 32, 32))}
 
 

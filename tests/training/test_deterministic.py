@@ -45,6 +45,8 @@ def put_back():
         ("ps-mt", 3, {}),
         ("abd", 2, {}),
         ("omf", 3, {}),
+        ("sassnet", 2, {}),
+        ("sassnet", 3, {}),
     ],
 )
 def test_the_same_bits_on_cuda(run_settings, make_store, bits, monkeypatch, tmp_path, method, dimensions, options):
