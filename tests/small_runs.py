@@ -27,6 +27,7 @@ SMALL = {
     "cps": SHORT_RAMP,
     "dtc": SHORT_RAMP,
     "sassnet": SHORT_RAMP | {"adversarial_weight": 1.0},
+    "ss-net": SHORT_RAMP | {"weight": 1.0},
 }
 """Options without which a small run is impossible, or would end before a ramp has moved."""
 

@@ -19,7 +19,15 @@ from tests.benchmarks.stores import make_store, settings, study
 
 ROOT = Path(__file__).resolve().parents[2]
 CPU = torch.device("cpu")
-PASSES = {"mean-teacher": 7 / 6, "ua-mt": 2.5, "cutmix": 11 / 12, "cps": 2, "dtc": 1, "sassnet": 4 / 3}
+PASSES = {
+    "mean-teacher": 7 / 6,
+    "ua-mt": 2.5,
+    "cutmix": 11 / 12,
+    "cps": 2,
+    "dtc": 1,
+    "sassnet": 4 / 3,
+    "ss-net": 10 / 3,
+}
 """Of a step in those of a supervised one on as many images, halves being equal."""
 
 

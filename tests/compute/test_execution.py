@@ -16,7 +16,7 @@ from m3hl.training.history import History
 from m3hl.training.step import step
 
 CPU = torch.device("cpu")
-NAMES = ("m3hl", "cutmix", "cps", "mean-teacher", "ua-mt", "dtc", "sassnet")
+NAMES = ("m3hl", "cutmix", "cps", "mean-teacher", "ua-mt", "dtc", "sassnet", "ss-net")
 METHODS = [(n, name) for name in NAMES for n in (2, 3)]
 # A voxel near the threshold is sure in one precision and not in the other.
 SURE_OF_ALL = {"cutmix": {"confidence_threshold": 0.01}}

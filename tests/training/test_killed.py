@@ -1,4 +1,4 @@
-"""SIGKILL in the middle of ramps, of a threshold and of a young teacher: the run ends with the same bits."""
+"""SIGKILL amid ramps, a threshold, a young teacher, two optimisers, a memory: the run ends with the same bits."""
 
 import random
 import time
@@ -11,7 +11,7 @@ from m3hl.files.digests import sha256_file
 from tests.small_runs import study
 from tests.training import everything
 
-METHODS = ("mean-teacher", "ua-mt", "cutmix", "cps", "dtc", "sassnet")
+METHODS = ("mean-teacher", "ua-mt", "cutmix", "cps", "dtc", "sassnet", "ss-net")
 FILES = ("best.pt", "last.pt", "history.csv")
 DEATHS = [
     ("Training", "offer", 2, True),  # after four iterations, before what they are is saved
@@ -55,7 +55,7 @@ def test_a_killed_run_ends_with_the_same_bits(start, tmp_path, method):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("method", ["sassnet"])
+@pytest.mark.parametrize("method", ["sassnet", "ss-net"])
 def test_killed_at_twenty_random_moments(start, tmp_path, method):
     run = partial(start, method=method, iterations=24)
     begun = time.monotonic()
