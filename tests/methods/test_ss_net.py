@@ -173,11 +173,11 @@ class Spy:
     def __init__(self, monkeypatch, method, start):
         self.vectors, self.distances, self.directions = [], [], []
         keep(monkeypatch, method, "distance", lambda d: self.distances.append(d.item()))
-        keep(monkeypatch, adversarial, "unit", self.directions.append)
+        keep(monkeypatch, adversarial, "unit", lambda found: self.directions.append(found[0]))
         original = adversarial.unit
 
         def unit(vectors):
-            self.vectors.append([norm([one]) for one in vectors])
+            self.vectors.append([norm([one]) for one in vectors[0]])
             return original(vectors)
 
         monkeypatch.setattr(adversarial, "unit", unit)
@@ -339,7 +339,7 @@ def test_a_step_in_numpy(make_settings, make_batch, monkeypatch, dimensions):
             (args[0].detach().numpy(), out, module.encoder.training, torch.is_grad_enabled())
         )
     )
-    keep(monkeypatch, adversarial, "unit", vectors.append)
+    keep(monkeypatch, adversarial, "unit", lambda made: vectors.append(made[0]))
     pull, remember = heads.pull, heads.remember
     monkeypatch.setattr(heads, "pull", lambda r, c: (pulled.append((r, c, copies(heads.memory))), pull(r, c))[1])
     monkeypatch.setattr(heads, "remember", lambda r, c, p: (remembered_of.append((r, c, p)), remember(r, c, p)))

@@ -1,70 +1,73 @@
-"""SIGKILL amid ramps, a threshold, a young teacher, two optimisers, a memory: the run ends with the same bits."""
+"""SIGKILL in the middle of ramps, of a young teacher, and at the border of stages: the same bits in the end."""
 
-import random
-import time
-from functools import partial
-
-import numpy as np
 import pytest
 
 from m3hl.files.digests import sha256_file
 from tests.small_runs import study
 from tests.training import everything
 
-METHODS = ("mean-teacher", "ua-mt", "cutmix", "cps", "dtc", "sassnet", "ss-net")
-FILES = ("best.pt", "last.pt", "history.csv")
 DEATHS = [
     ("Training", "offer", 2, True),  # after four iterations, before what they are is saved
     ("Checkpoints", "save", 1, False),  # after six, as they are saved
 ]
-
-
-KILLS = 20
+BORDERS = [
+    ("Training", "offer", 1, True),  # in stage 1, of which nothing is saved
+    ("Checkpoints", "save", 2, False),  # stage 1 has ended, and is saved
+    ("Training", "begin", 2, False),  # stage 2 has taken it over, which is not saved
+    ("Training", "offer", 1, True),  # in stage 2, before its first checkpoint
+    ("Checkpoints", "save", 2, True),  # in stage 2, after it
+]
+METHODS = {
+    "mean-teacher": DEATHS,
+    "ua-mt": DEATHS,
+    "cutmix": DEATHS,
+    "cps": DEATHS,
+    "dtc": DEATHS,
+    "sassnet": DEATHS,
+    "ss-net": DEATHS,
+    "ad-mt": DEATHS,
+    "ps-mt": BORDERS,
+    "bcp": BORDERS,
+    "abd": BORDERS,
+    "omf": BORDERS,
+}
+MOMENTS = 20
+OFTEN = ("sassnet", "ss-net", "ad-mt", "ps-mt")
+"""Killed so often: what has a second optimiser, a memory, or teachers who take turns."""
 
 
 @pytest.fixture
-def start(run_settings, make_store, forkserver):
-    """Return a function that starts a run of a method in a process of its own, and gives the process."""
+def check(make_store, forkserver, tmp_path):
+    """Return a function that asserts that a run which is killed again and again ends as one that is not."""
 
-    def begin(folder, method, deaths=(), **keys):
-        settings = run_settings(method=method, **keys).model_dump(mode="json")
-        arguments = settings, study(2).dataset("d"), make_store(), folder, deaths
+    def run(settings, folder, *deaths):
+        arguments = settings.model_dump(mode="json"), study(2).dataset("d"), make_store(), folder, deaths
         process = forkserver.Process(target=everything.run, args=arguments)
         process.start()
-        return process
-
-    return begin
-
-
-def digests(folder):
-    return [sha256_file(folder / name) for name in FILES]
-
-
-@pytest.mark.parametrize("method", METHODS)
-def test_a_killed_run_ends_with_the_same_bits(start, tmp_path, method):
-    def run(folder, *deaths):
-        process = start(folder, method, deaths)
         process.join()
         return process.exitcode
 
-    whole, killed = tmp_path / "whole", tmp_path / "killed"
-    assert run(whole) == 0
-    assert [run(killed, death) for death in DEATHS] == [-9, -9]
-    assert run(killed) == 0
-    assert digests(whole) == digests(killed)
+    def compare(settings, deaths):
+        whole, killed = tmp_path / "whole", tmp_path / "killed"
+        assert run(settings, whole) == 0
+        assert [run(settings, killed, death) for death in deaths] == [-9] * len(deaths)
+        assert run(settings, killed) == 0
+        results = [path for path in whole.iterdir() if path.is_file()]
+        assert {path.name for path in results} >= {"best.pt", "last.pt", "history.csv", "ended.json"}
+        for path in results:
+            assert sha256_file(path) == sha256_file(killed / path.name), path.name
+
+    return compare
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_killed_run_ends_with_the_same_bits(run_settings, check, method):
+    check(run_settings(method=method), METHODS[method])
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("method", ["sassnet", "ss-net"])
-def test_killed_at_twenty_random_moments(start, tmp_path, method):
-    run = partial(start, method=method, iterations=24)
-    begun = time.monotonic()
-    run(tmp_path / "whole").join()
-    longest, seed = time.monotonic() - begun, random.SystemRandom().getrandbits(32)
-    print(f"moments drawn with seed {seed}")
-    rng, met, runs = np.random.default_rng(seed), [], 0
-    # Under load a process may die before it begins.
-    while len(met) < KILLS or not any(met):
-        folder, runs = tmp_path / f"run{runs}", runs + 1
-        met += everything.killed_at_random(run, folder, rng, 0.7 * longest)
-        assert digests(folder) == digests(tmp_path / "whole"), f"run {runs}"
+@pytest.mark.parametrize("method", OFTEN)
+def test_killed_before_and_after_each_iteration(run_settings, check, method):
+    # Every process does one iteration, and dies before it is saved or after.
+    settings = run_settings(method=method, iterations=MOMENTS // 2 + 2, validate_every=1)
+    check(settings, [("Checkpoints", "save", 1, before) for before in (True, False)] * (MOMENTS // 2))

@@ -7,6 +7,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from m3hl.methods.parts.t_vat import unit
+
 
 def direction(distance: Callable[[Tensor], Tensor], start: Tensor, probe: float) -> Tensor:
     """Return the unit direction (B, *) in which `distance` of what is added to the images grows fastest.
@@ -19,15 +21,9 @@ def direction(distance: Callable[[Tensor], Tensor], start: Tensor, probe: float)
         probe: length of the first step (ξ), of each sample's vector.
     """
     with torch.enable_grad():
-        d = unit(start).requires_grad_()
-        (gradient,) = torch.autograd.grad(distance(probe * d), d)
-    return unit(gradient)
-
-
-def unit(vectors: Tensor) -> Tensor:
-    """Return d / (‖d‖ + 1e-8), each sample (B, *) by its own norm, which is one over all of its voxels."""
-    norms = vectors.flatten(1).norm(dim=1)
-    return vectors / (norms + 1e-8).view(-1, *[1] * (vectors.ndim - 1))
+        (d,) = unit([start])
+        gradient = torch.autograd.grad(distance(probe * d.requires_grad_()), d)
+    return unit(gradient)[0]
 
 
 @contextmanager

@@ -17,7 +17,7 @@ def noisy(images: Tensor, generator: torch.Generator, deviation: float, limit: f
 
 
 def uniform(like: Tensor, generator: torch.Generator) -> Tensor:
-    """Return new numbers from [0, 1) of the shape, type and device of `like`."""
+    """Return new numbers from 0 to 1 of the shape, type and device of `like`."""
     return torch.rand(like.shape, generator=generator, dtype=like.dtype, device=like.device)
 
 
