@@ -86,6 +86,7 @@ def command(
                 **({"shrink": protocol.shrink} if protocol.shrink else {}),
             },
             "split": split,
+            "selection": weights.selection,
             "cases": len(cases),
             "provenance": stopwatch.record(
                 **describe_device(where),

@@ -16,7 +16,7 @@ def save_weights(training: Training, folder: Path, settings: RunSettings, datase
     """
     networks = training.method.results()
     result, *others = networks
-    last = Selection("last")
+    last = Selection("last", result)
     last.offer(networks[result], training.iteration, None)
     chosen = {"best": (result, training.selection), "last": (result, last)}
     chosen |= {f"best-{name}": (name, training.selections[name]) for name in others}

@@ -20,7 +20,7 @@ NAMES = ("m3hl", "cutmix", "cps", "mean-teacher", "ua-mt", "ad-mt", "ps-mt")
 METHODS = [(n, name) for name in NAMES for n in (2, 3)]
 LAST_STAGE = -1
 # A voxel near the threshold is sure in one precision and not in the other.
-SURE_OF_ALL = dict.fromkeys(("cutmix", "ad-mt", "ps-mt"), {"confidence_threshold": 0.01})
+SURE_OF_ALL = {name: {"confidence_threshold": 0.01} for name in ("cutmix", "ad-mt", "ps-mt")}
 # Here every voxel is certain, or in conflict, or not by itself; and UA-MT compares squares of small differences.
 TOLERANCE = {"ua-mt": 0.1, "ad-mt": 0.1, "ps-mt": 0.1}
 
