@@ -33,12 +33,11 @@ def command(
     """Segment a split, and write metrics.csv, predictions.h5 and evaluation.json into the run's folder.
 
     Files of the validation split are called val-metrics.csv and so on: the report reads those of the test split.
+    Of a method that selects further networks, their means are in evaluation.json.
     Dice and Jaccard in percent; 95HD and ASD in voxels, and in mm where the spacing is known.
     """
     whole = load_config(config)
     study = whole.dataset(dataset)
-
-    import pandas as pd
 
     from m3hl.compute.device import choose_device, describe_device
     from m3hl.config.datasets import describe
@@ -49,8 +48,9 @@ def command(
         require_geometry,
         save_nifti,
         save_predictions,
+        table,
     )
-    from m3hl.evaluation.metrics import COLUMNS
+    from m3hl.evaluation.summary import means_of_run
     from m3hl.inference.protocol import Protocol
     from m3hl.inference.weights import Weights
 
@@ -70,12 +70,20 @@ def command(
             require_geometry(cases)
         label = f"evaluate {'/'.join(run.parts[-4:])}"
         results = evaluate(weights.network.to(where), data, cases, protocol, where, label)
+        others = {
+            name: {
+                "selection": other.selection,
+                **means_of_run(
+                    table(evaluate(other.network.to(where), data, cases, protocol, where, f"{label} {name}"))
+                ),
+            }
+            for name, other in weights.others.items()
+        }
 
     if nifti:
         save_nifti(nifti, results)
     save_predictions(predictions, results)
-    rows = [row for result in results for row in result.rows]
-    write_text(metrics, pd.DataFrame(rows)[list(COLUMNS)].to_csv(index=False))
+    write_text(metrics, table(results).to_csv(index=False))
     write_record(
         record,
         {
@@ -88,6 +96,7 @@ def command(
             "split": split,
             "selection": weights.selection,
             "cases": len(cases),
+            **({"others": others} if others else {}),
             "provenance": stopwatch.record(
                 **describe_device(where),
                 store_sha256=seal.digest(store),

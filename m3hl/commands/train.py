@@ -67,9 +67,8 @@ def command(
 ) -> None:
     """Train a network, and write best.pt (the selected weights), last.pt, history.csv and run.json.
 
-    A run that was interrupted goes on from its last checkpoint. Of a method that selects several networks the
-    further ones are best-NAME.pt. CUDA is used where there is one. Two GPUs can train one run of M³HL:
-    torchrun --nproc-per-node 2 -m m3hl train ….
+    A run that was interrupted goes on from its last checkpoint. CUDA is used where there is one. Two GPUs can
+    train one run of M³HL: torchrun --nproc-per-node 2 -m m3hl train ….
     """
     run = Run(dataset, method, labeled_count(labeled), seed)
     study = load_config(config)

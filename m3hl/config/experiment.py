@@ -108,10 +108,16 @@ class Config(Model):
         """Return the settings of one run with data set defaults, preset and overrides resolved.
 
         Raises:
-            UserError: the data set, method or preset is unknown, or the settings contradict each other.
+            UserError: the data set, method or preset is unknown, the method is not for such data, or the
+                settings contradict each other.
         """
         dataset, method = self.dataset(run.dataset), self.method(run.method)
         module, description = methods.load(method.method), describe(dataset)
+        if description.dimensions not in (able := methods.dimensions(method.method)):
+            raise UserError(
+                f"{run.method} on {run.dataset}: method {method.method} is for {able[0]}D data, not for "
+                f"{description.dimensions}D; leave this pair out"
+            )
         preset = method.preset or module.PRESETS[0]
         options = module.preset(preset, description.dimensions) | method.options
         try:

@@ -74,7 +74,7 @@ def options_table(name: str) -> str:
     presets = {
         f"{preset} {dimensions}D": module.Options(**module.preset(preset, dimensions)).model_dump()
         for preset in module.PRESETS
-        for dimensions in (2, 3)
+        for dimensions in methods.dimensions(name)
     }
     rows = (
         (

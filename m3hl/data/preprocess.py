@@ -124,7 +124,7 @@ def refuse_shared_images(cases: list[CaseFiles], verifier: Verifier) -> None:
     """Raise `UserError` when an image of one split is also, byte for byte, an image of another."""
     seen: dict[str, CaseFiles] = {}
     for case in cases:
-        for path in case.images:
+        for path in case.image_paths():
             first = seen.setdefault(verifier.digest(path), case)
             if first.split != case.split:
                 raise UserError(

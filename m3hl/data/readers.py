@@ -67,11 +67,13 @@ def read_public_file(path: Path) -> tuple[np.ndarray, np.ndarray]:
 def read_raw(files: CaseFiles, config: DatasetConfig, description: Description) -> Case:
     """Return a case of medical image files, normalised over the whole scan and then cropped."""
     (path,) = files.images
-    image, label, geometry = read_pair(path, files.label, description.dimensions)
+    notes: list[str] = []
+    image, label, geometry = read_pair(path, files.label, description.dimensions, notes=notes)
     check_image(image, f"{path} ({files.name})")
     if label is not None:
         values = description.raw_labels or known_labels(description)
-        label = check_label(label, image.shape, values, f"{files.label} ({files.name})")
+        where = f"{files.label} ({files.name})"
+        label = check_label(label, image.shape, values, where, may_be_empty=description.empty_labels)
     image = NORMALIZATIONS[description.normalization](image)
     if description.roi is not None and label is not None:
         if config.crop_around == "label":
@@ -83,7 +85,7 @@ def read_raw(files: CaseFiles, config: DatasetConfig, description: Description) 
                 log.warning("%s: the central crop leaves out %d voxels of the label", files.name, outside)
         image, label = np.ascontiguousarray(image[window]), np.ascontiguousarray(label[window])
         geometry = replace(geometry, offset=tuple(part.start for part in window))
-    return Case(files.name, files.group, files.split, image, label, geometry)
+    return Case(files.name, files.group, files.split, image, label, geometry, tuple(notes))
 
 
 def known_labels(description: Description) -> tuple[int, ...]:

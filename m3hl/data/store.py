@@ -14,6 +14,8 @@ Schema, version 1 (every attribute is checked when the file is opened):
     /cases                  in stored order: train (labeled order, then the unlabeled), val, test
     /cases/<name>    attrs  group, split, image_sha256, label_sha256 (digests of the arrays, C order)
                             spacing, origin, direction, axes, offset, size   as in `Geometry`; absent = unknown
+                            flipped                  as in `Geometry`; absent = no axis
+                            notes                    what was done to its files; absent = nothing
     /cases/<name>/image     float32 (Z, H, W) or (X, Y, Z)
     /cases/<name>/label     uint8, same shape; absent = the case has no label; where images are shrunk, those of
                             val and test have the original's shape
@@ -39,6 +41,7 @@ ROOT_ATTRIBUTES = (
     "kind source dimensions classes labeled_order source_sha256 citation license".split()  # noqa: SIM905
 )
 DTYPES = {"image": np.float32, "label": np.uint8}
+GEOMETRY = tuple(field.name for field in fields(Geometry))
 MOST_SHRINK = 64
 REMEDY = "make it again with m3hl preprocess"
 
@@ -52,6 +55,7 @@ class CaseInfo:
         shape: voxels, (Z, H, W) or (X, Y, Z).
         labeled: whether the case has a label map.
         geometry: None where the source does not tell it.
+        notes: what was done to its files on the way into the store, one phrase each.
     """
 
     name: str
@@ -60,6 +64,7 @@ class CaseInfo:
     shape: tuple[int, ...]
     labeled: bool
     geometry: Geometry | None
+    notes: tuple[str, ...] = ()
 
 
 class Store:
@@ -187,7 +192,7 @@ class Store:
         case = member(self._file["cases"], name, h5py.Group)
         if case is None:
             raise UserError(f"{self.path}: {name} lacks its arrays; {REMEDY}")
-        geometry = [field.name for field in fields(Geometry)]
+        geometry = [name for name in GEOMETRY if name != "flipped"]
         required = ["group", "split", "image_sha256"] + geometry * ("spacing" in case.attrs)
         missing = [key for key in required if key not in case.attrs]
         links = {key: case.get(key, getlink=True) for key in DTYPES}
@@ -205,7 +210,10 @@ class Store:
         if "spacing" in case.attrs and not is_possible(case.attrs, original):
             raise UserError(f"{self.path}: the geometry of {name} cannot be; {REMEDY}")
         labeled = links["label"] is not None
-        return CaseInfo(name, group, split, shape, labeled, read_geometry(case.attrs))
+        notes = case.attrs.get("notes", np.array([]))
+        if not is_list_of_texts(notes):
+            raise UserError(f"{self.path}: the notes of {name} cannot be; {REMEDY}")
+        return CaseInfo(name, group, split, shape, labeled, read_geometry(case.attrs), tuple(map(str, notes)))
 
     def _require_known_groups(self) -> None:
         unknown = set(self.labeled_order) - {case.group for case in self.cases("train") if case.labeled}
@@ -282,11 +290,14 @@ def is_whole(case: h5py.Group, key: str, shape: tuple[int, ...], shrink: tuple[i
 
 def is_possible(attrs: Any, shape: tuple[int, ...]) -> bool:
     """Return whether an array of a shape can lie as the geometry in its attributes says."""
-    values = [np.asarray(attrs[field.name]) for field in fields(Geometry)]
-    if [value.shape for value in values] != [(3,), (3,), (9,), (3,), (3,), (3,)]:
-        return False
+    values = {name: np.asarray(attrs[name]) for name in GEOMETRY if name in attrs}
+    for name, value in values.items():
+        if value.shape != ((9,) if name == "direction" else (3,)):
+            return False
+        if value.dtype.kind not in ("b" if name == "flipped" else "if"):
+            return False
     geometry = read_geometry(attrs)
-    if any(value.dtype.kind not in "if" for value in values) or sorted(geometry.axes) != [0, 1, 2]:
+    if sorted(geometry.axes) != [0, 1, 2]:
         return False
     ends = zip(geometry.offset, shape, geometry.size, strict=True)
     return (
@@ -300,7 +311,7 @@ def read_geometry(attrs: Any) -> Geometry | None:
     """Return the geometry that a case's HDF5 attributes hold, or None."""
     if "spacing" not in attrs:
         return None
-    return Geometry(**{f.name: tuple(attrs[f.name].tolist()) for f in fields(Geometry)})
+    return Geometry(**{name: tuple(attrs[name].tolist()) for name in GEOMETRY if name in attrs})
 
 
 def digest(array: np.ndarray) -> str:

@@ -63,7 +63,10 @@ def write_case(group: h5py.Group, case: Case) -> None:
     group.attrs["group"] = case.group
     group.attrs["split"] = case.split
     for key, value in (asdict(case.geometry) if case.geometry else {}).items():
-        group.attrs[key] = np.asarray(value)
+        if key != "flipped" or any(value):
+            group.attrs[key] = np.asarray(value)
+    if case.notes:
+        group.attrs["notes"] = np.array(case.notes, dtype=h5py.string_dtype())
     for key, array in (("image", case.image), ("label", case.label)):
         if array is not None:
             group.attrs[f"{key}_sha256"] = digest(array)

@@ -6,13 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import torch
 from torch import nn
 
 from m3hl.data.hdf5 import new_hdf5
 from m3hl.data.store import CaseInfo, Store
 from m3hl.errors import UserError
-from m3hl.evaluation.metrics import measure
+from m3hl.evaluation.metrics import COLUMNS, measure
 from m3hl.inference.protocol import Protocol
 from m3hl.progress import Progress
 
@@ -74,6 +75,11 @@ def measured_case(
     """Compare one case's prediction with its label map."""
     rows = measure(prediction, truth, classes, case.geometry.spacing if case.geometry else None)
     return Segmented(case, prediction, [{"case": case.name, "group": case.group, **row} for row in rows])
+
+
+def table(results: list[Segmented]) -> pd.DataFrame:
+    """Return the metrics of all cases, one row per case and class, with the columns of metrics.csv."""
+    return pd.DataFrame([row for result in results for row in result.rows])[list(COLUMNS)]
 
 
 def save_predictions(path: Path, results: list[Segmented]) -> None:

@@ -79,6 +79,16 @@ def run_means(rows: pd.DataFrame, convention: Convention, by: list[str] = RUN) -
     return grouped[list(METRICS)].mean().join(counts).join(grouped.size().rename("cases")).reset_index()
 
 
+def means_of_run(rows: pd.DataFrame) -> dict[str, float]:
+    """Return the means of one run in the literature's convention, by metric; unknown distances are left out.
+
+    Args:
+        rows: metrics of one run, without the columns of `RUN`.
+    """
+    means = run_means(rows.assign(**dict.fromkeys(RUN, 0)), "published")[list(METRICS)]
+    return {str(name): float(value) for name, value in means.iloc[0].dropna().items()}
+
+
 def seed_table(rows: pd.DataFrame, convention: Convention, by: list[str] = GROUP) -> pd.DataFrame:
     """Return mean and standard deviation over seeds of the runs' means, for each group in `by`.
 

@@ -25,25 +25,33 @@ class Weights:
         dataset: the data set's configuration (kind, classes, normalisation).
         network: the selected network or ensemble, in evaluation mode.
         selection: rule, iteration and Dice of the selection.
+        others: what the method selects besides, by name: measured beside the network, never predicted with.
     """
 
     def __init__(
         self, settings: RunSettings, dataset: DatasetConfig, network: nn.Module, selection: dict[str, Any]
     ) -> None:
         self.settings, self.dataset, self.network, self.selection = settings, dataset, network, selection
+        self.others: dict[str, Self] = {}
 
     def save(self, path: Path) -> None:
         """Write the weights to `path` atomically."""
-        facts = {
+        facts: dict[str, Any] = {
             "settings": self.settings.model_dump(mode="json"),
             "dataset": self.dataset.model_dump(mode="json", exclude_defaults=True),
-            "selection": self.selection,
+            **self.choice(),
         }
-        if (count := members(self.network)) > 1:
-            facts["members"] = count
+        states = {"network": self.network.state_dict()}
+        if self.others:
+            facts["others"] = {name: other.choice() for name, other in self.others.items()}
+            states["others"] = {name: other.network.state_dict() for name, other in self.others.items()}
         # As text: pickle's bytes tell which of two equal strings are one object, and that is chance.
-        header = {"format": FORMAT, "version": VERSION, "facts": json.dumps(facts)}
-        save_tensors(path, header | {"network": self.network.state_dict()})
+        save_tensors(path, {"format": FORMAT, "version": VERSION, "facts": json.dumps(facts)} | states)
+
+    def choice(self) -> dict[str, Any]:
+        """Return which weights these are, and of how many networks."""
+        count = members(self.network)
+        return {"selection": self.selection, **({"members": count} if count > 1 else {})}
 
     @classmethod
     def build(
@@ -77,9 +85,16 @@ class Weights:
             facts = json.loads(value["facts"])
             settings = RunSettings.model_validate(facts["settings"])
             dataset = DatasetConfig.model_validate(facts["dataset"])
-            count = facts.get("members", 1)
-            require_fitting(settings, value["network"], count)
-            return cls.build(settings, dataset, value["network"], facts["selection"], count)
+
+            def fitting(state: dict[str, Tensor], choice: dict[str, Any]) -> Self:
+                count = choice.get("members", 1)
+                require_fitting(settings, state, count)
+                return cls.build(settings, dataset, state, choice["selection"], count)
+
+            weights = fitting(value["network"], facts)
+            choices = facts.get("others", {})
+            weights.others = {name: fitting(value["others"][name], choice) for name, choice in choices.items()}
+            return weights
         except (ValueError, KeyError, RuntimeError, TypeError, AttributeError, UserError) as error:
             raise UserError(f"{path}: the weights do not fit their own settings; train the run again") from error
 

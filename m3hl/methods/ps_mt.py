@@ -135,11 +135,11 @@ class Method(Stage):
             changes = worst_perturbation(
                 self.taught, levels, generator, probe=self.options.probe, size=self.options.perturbation
             )
-            return self.student.decoder([f + r for f, r in zip(levels, changes, strict=True)])[1]
+            return self.student.decoder([f + r for f, r in zip(levels, changes, strict=True)]).logits
 
     def taught(self, levels: list[Tensor]) -> Tensor:
         """Return the mean of the logits that both teachers decode from features."""
-        (_, z_1), (_, z_2) = (teacher.decoder(levels) for teacher in self.teachers)
+        z_1, z_2 = (teacher.decoder(levels).logits for teacher in self.teachers)
         return (z_1 + z_2) / 2
 
     def turn(self, batch: Batch) -> int:

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from m3hl.nets.dropout import Dropout
-from m3hl.nets.output import Encoded, Output
+from m3hl.nets.output import Decoded, Encoded, Output
 
 DROPOUT = (0.05, 0.1, 0.2, 0.3, 0.5)
 """Dropout rate of each encoder level; the decoder has none."""
@@ -27,8 +27,8 @@ class UNet(nn.Module):
     def forward(self, image: Tensor) -> Output:
         """Segment slices (B, 1, H, W); H and W must be multiples of 16."""
         levels, first_down = self.encoder(image)
-        last, logits = self.decoder(levels)
-        return Output(logits, first_down=first_down, bottleneck=levels[-1], last_decoder=last)
+        last, head_input, logits = self.decoder(levels)
+        return Output(logits, first_down, bottleneck=levels[-1], last_decoder=last, head_input=head_input)
 
 
 class Encoder(nn.Module):
@@ -58,12 +58,12 @@ class Decoder(nn.Module):
             self.add_module(f"up{stage}", Up(n_in, n_out))
         self.head = nn.Conv2d(widths[0], classes, kernel_size=3, padding=1)
 
-    def forward(self, levels: list[Tensor]) -> tuple[Tensor, Tensor]:
-        """Return the features of the last stage and the logits."""
+    def forward(self, levels: list[Tensor]) -> Decoded:
+        """Return the features of the last stage, which the head reads, and the logits."""
         features = levels[-1]
         for up, skip in zip((self.up1, self.up2, self.up3, self.up4), levels[-2::-1], strict=True):
             features = up(features, skip)
-        return features, self.head(features)
+        return Decoded(features, features, self.head(features))
 
 
 class TwoConvolutions(nn.Module):

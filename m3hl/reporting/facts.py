@@ -23,6 +23,7 @@ class DatasetFacts:
         classes: names of labels 1, 2, ….
         cautions: what a reader of the numbers must know.
         differences: how its runs differ from the published ones, one phrase each.
+        size: iterations, of how many, and what the network sees; "" where both are as published.
         citation, license: of the images.
         store: the HDF5 file.
     """
@@ -34,6 +35,7 @@ class DatasetFacts:
     classes: tuple[str, ...]
     cautions: tuple[str, ...]
     differences: tuple[str, ...]
+    size: str
     citation: str
     license: str
     store: Path
@@ -69,6 +71,7 @@ def dataset_facts(name: str, config: DatasetConfig, results: Path) -> DatasetFac
         classes=description.classes,
         cautions=description.cautions,
         differences=differences(config),
+        size=size(config),
         citation=description.citation,
         license=description.license,
         store=results / "data" / f"{name}.h5",
@@ -81,6 +84,19 @@ def method_facts(name: str, config: MethodConfig) -> MethodFacts:
     parts += [f"{key} {plain(value)}" for key, value in config.options.items()]
     label = methods.load(config.method).TITLE if name == config.method else name
     return MethodFacts(name, config.method, label, "; ".join(parts) or "default settings", not config.options)
+
+
+def size(config: DatasetConfig) -> str:
+    """Return how long runs train and on what, or "" where both are as published.
+
+    >>> size(DatasetConfig(kind="acdc", source="public", training={"crop": (128, 128), "iterations": 4000}))
+    '4\u202f000 of 30\u202f000 iterations at 128×128 voxels'
+    """
+    description, training = describe(config), config.training
+    iterations, crop = training.iterations or description.iterations, training.crop or description.crop
+    if (iterations, tuple(crop)) == (description.iterations, tuple(description.crop)):
+        return ""
+    return f"{plain(iterations)} of {plain(description.iterations)} iterations at {times(crop)} voxels"
 
 
 def differences(config: DatasetConfig) -> tuple[str, ...]:

@@ -72,9 +72,16 @@ class TrainingRecord(Record):
     provenance: Provenance = Provenance()
 
 
+class Means(Record):
+    """A further network's means over the cases."""
+
+    dice: float
+
+
 class EvaluationRecord(Record):
     """evaluation.json."""
 
+    others: dict[str, Means] = {}
     provenance: Provenance = Provenance()
 
 

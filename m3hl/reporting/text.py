@@ -58,13 +58,13 @@ def signed(value: float, digits: int = 2) -> str:
     return f"{value:+.{digits}f}".replace("-", MINUS)
 
 
-def interval(low: float, high: float) -> str:
+def interval(low: float, high: float, digits: int = 2) -> str:
     """Return an interval of differences, or a dash where there is none.
 
     >>> interval(-0.5, 1.25)
     '−0.50 to +1.25'
     """
-    return NONE if isnan(low) else f"{signed(low)} to {signed(high)}"
+    return NONE if isnan(low) else f"{signed(low, digits)} to {signed(high, digits)}"
 
 
 def count(n: int, noun: str) -> str:

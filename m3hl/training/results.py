@@ -10,21 +10,21 @@ from m3hl.training.state import Training
 
 
 def save_weights(training: Training, folder: Path, settings: RunSettings, dataset: DatasetConfig) -> list[Path]:
-    """Write what was selected, and the last iteration's weights of the result, and return the files.
+    """Write what was selected (best.pt) and the result's last iteration (last.pt), and return the files.
 
-    best.pt and last.pt are the result's; a further network that was selected by itself is best-NAME.pt.
+    Further networks, each selected by its own validation, are in best.pt beside the result.
     """
     networks = training.method.results()
+
+    def weights(name: str, selection: Selection) -> Weights:
+        return Weights.build(settings, dataset, selection.weights, selection.summary(), members(networks[name]))
+
     result, *others = networks
+    best = weights(result, training.selection)
+    best.others = {name: weights(name, training.selections[name]) for name in others}
     last = Selection("last", result)
     last.offer(networks[result], training.iteration, None)
-    chosen = {"best": (result, training.selection), "last": (result, last)}
-    chosen |= {f"best-{name}": (name, training.selections[name]) for name in others}
-    for stale in folder.glob("best-*.pt"):
-        stale.unlink()
-    paths = []
-    for file, (name, selection) in chosen.items():
-        paths.append(folder / f"{file}.pt")
-        count = members(networks[name])
-        Weights.build(settings, dataset, selection.weights, selection.summary(), count).save(paths[-1])
-    return paths
+    files = {folder / "best.pt": best, folder / "last.pt": weights(result, last)}
+    for path, value in files.items():
+        value.save(path)
+    return list(files)

@@ -16,6 +16,7 @@ from m3hl.data.batches import Batches
 from m3hl.data.placement import Budget
 from m3hl.data.store import Store
 from m3hl.methods import m3hl
+from m3hl.methods.parts import copy_paste
 from m3hl.methods.parts.cut_mix import CutMix
 from m3hl.methods.parts.strong import strong
 from m3hl.training.session import MEMORY_FORMAT
@@ -36,12 +37,15 @@ class Training:
         store: the data set, open.
         execution: where and how.
         place: where the images are kept.
+        stage: of the run, from 0.
     """
 
-    def __init__(self, settings: RunSettings, store: Store, execution: Execution, place: str = "device") -> None:
+    def __init__(
+        self, settings: RunSettings, store: Store, execution: Execution, place: str = "device", stage: int = 0
+    ) -> None:
         torch.manual_seed(settings.seed)
         self.execution, self.iteration = execution, 0
-        self.method = methods.build(settings, len(methods.stages(settings)) - 1)
+        self.method = methods.build(settings, stage)
         self.method.to(execution.device, memory_format=MEMORY_FORMAT[settings.dimensions]).train()
         execution.prepare(list(self.method.networks().values()), deterministic=False)
         self.updates = self.method.updates()
@@ -72,8 +76,10 @@ def our_step(settings: RunSettings, path: Path, execution: Execution, rounds: in
         return seconds_each(training.step, rounds, execution.device)
 
 
-def beside_supervised(settings: RunSettings, path: Path, execution: Execution, rounds: int) -> dict[str, float]:
-    """Return the seconds of a method's step and of a supervised one on as many images, and what its passes say.
+def beside_supervised(
+    settings: RunSettings, path: Path, execution: Execution, rounds: int, stage: int
+) -> dict[str, float]:
+    """Return the seconds of a stage's step and of a supervised one on as many images, and what its passes say.
 
     Passes are counted as images that pass a network forward; one that is trained passes back too, which is twice
     as much. `of_passes` is how much longer a step takes than these alone explain.
@@ -85,7 +91,7 @@ def beside_supervised(settings: RunSettings, path: Path, execution: Execution, r
     )
     with (
         Store(path) as store,
-        closing(Training(settings, store, execution)) as ours,
+        closing(Training(settings, store, execution, stage=stage)) as ours,
         closing(Training(baseline, store, execution)) as supervised,
     ):
         passes = passes_of_a_step(ours) / passes_of_a_step(supervised)
@@ -144,7 +150,7 @@ def parts_of_a_step(settings: RunSettings, path: Path, execution: Execution, rou
         with (
             mock.patch.object(training.batches, "draw", parts.timed(training.batches.draw, "data")),
             mock.patch.object(method, "forward_streams", parts.timed(method.forward_streams, which)),
-            mock.patch.object(m3hl, "pseudo_label", parts.timed(m3hl.pseudo_label, "components")),
+            mock.patch.object(copy_paste, "pseudo_label", parts.timed(copy_paste.pseudo_label, "components")),
             mock.patch.object(method, "mix_loss", parts.timed(method.mix_loss, "losses")),
             mock.patch.object(m3hl, "low_level_loss", parts.timed(m3hl.low_level_loss, "losses")),
             mock.patch.object(m3hl, "high_level_loss", parts.timed(m3hl.high_level_loss, "losses")),

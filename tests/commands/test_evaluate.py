@@ -9,10 +9,13 @@ import numpy as np
 import pandas as pd
 import pytest
 import SimpleITK as sitk
+import torch
 
 from m3hl.data.store import Store
 from m3hl.evaluation.metrics import measure
+from m3hl.evaluation.summary import DISTANCES, DISTANCES_MM
 from m3hl.files.digests import sha256_file
+from m3hl.inference.weights import Weights
 from tests.commands.conftest import ATRIA, finished
 
 COLUMNS = "case group class dice jaccard hd95 asd hd95_mm asd_mm missed spurious absent".split()  # noqa: SIM905
@@ -70,6 +73,29 @@ def test_something_is_predicted(hearts, atria):
     for study in (hearts, atria):
         predictions = read_predictions(study.run / "predictions.h5").values()
         assert all(len(np.unique(prediction)) > 1 for prediction in predictions)
+
+
+def test_a_further_network_is_measured_beside_the_first(m3hl, hearts, run):
+    weights = Weights.load(run / "best.pt")
+    # The same network with its output turned round: its numbers are others.
+    weights.others = {"second": Weights.load(run / "best.pt")}
+    with torch.no_grad():
+        for parameter in list(weights.others["second"].network.parameters())[-2:]:
+            parameter.neg_()
+    weights.save(run / "best.pt")
+    assert m3hl(*hearts("evaluate", run=run)) is None
+    assert (run / "metrics.csv").read_bytes() == (hearts.run / "metrics.csv").read_bytes()
+    (second,) = json.loads((run / "evaluation.json").read_text())["others"].values()
+    assert second.pop("selection") == weights.selection
+
+    weights.others["second"].save(run / "best.pt")
+    assert m3hl(*hearts("evaluate", run=run)) is None
+    rows = pd.read_csv(run / "metrics.csv").query("~absent")
+    # The literature's convention.
+    rows.loc[rows["missed"] | rows["spurious"], [*DISTANCES, *DISTANCES_MM]] = 0
+    expected = rows.groupby("case")[list(second)].mean().mean()
+    assert second == pytest.approx(expected.to_dict())
+    assert second["dice"] != pytest.approx(pd.read_csv(hearts.run / "metrics.csv")["dice"].mean())
 
 
 def test_the_record_says_how_and_from_what(hearts, atria):

@@ -14,6 +14,7 @@ import SimpleITK as sitk
 
 from m3hl.data.store import Store
 from m3hl.files.digests import sha256_file
+from tests.scans import write_dicom
 
 SHAPE = (4, 6, 5)
 HEADER = ["case", "image", "label", "split", "group"]
@@ -180,6 +181,47 @@ def test_raw_la_may_be_cropped_without_a_look_at_the_label(pipeline, tmp_path, c
         assert store.cases("train")[0].shape == (320, 200, 12)
 
 
+def two_series(folder):
+    """Let case b be a folder with two DICOM series."""
+    for series in "12":
+        write_dicom(folder / "scan", np.ones(SHAPE), series=series, name=f"s{series}-")
+    write_rows(folder, [[*row[:1], "scan", *row[2:]] if row[0] == "b" else row for row in ROWS])
+
+
+def test_cases_without_structures_are_cases_like_any_other(pipeline, own):
+    for name in ("c_label.mha", "t_label.nii.gz"):
+        write(own / name, np.zeros(SHAPE, np.uint8))
+    with Store(pipeline(**custom(own))) as store:
+        assert store.labeled_order == ("p1", "p3")
+        assert not store.label("c").any()
+        assert not store.label("t").any()
+
+
+def test_known_data_sets_have_structures_in_every_case(pipeline, tmp_path):
+    raw_la(tmp_path / "la", np.s_[0:0, 0:0, 0:0])
+    assert "the label map is empty" in pipeline(kind="la", source="raw", path=str(tmp_path / "la"))
+
+
+def test_a_list_of_a_spreadsheet_with_a_folder_of_dicom(pipeline, own):
+    rng = np.random.default_rng(4)
+    voxels = rng.integers(0, 900, SHAPE)
+    write_dicom(own / "scan", voxels)
+    rows = [HEADER, *([*row[:1], "scan", *row[2:]] if row[0] == "b" else row for row in ROWS)]
+    (own / "cases.csv").write_text("".join(";".join(row) + "\n" for row in rows), encoding="utf-8-sig")
+    with Store(pipeline(**custom(own, normalization="minmax"))) as store:
+        np.testing.assert_allclose(store.image("b"), (voxels - voxels.min()) / np.ptp(voxels), rtol=1e-6)
+
+
+def test_what_was_done_to_a_case_stands_in_the_store(pipeline, own):
+    image = sitk.ReadImage(str(own / "t_label.nii.gz"))
+    image.SetOrigin((0.05, 0, 0))
+    sitk.WriteImage(image, str(own / "t_label.nii.gz"))
+    with Store(pipeline(**custom(own))) as store:
+        (case,) = store.cases("test")
+        assert case.notes == ("label map: 0.05 voxels from its image's grid, taken as lying on it",)
+        assert not any(case.notes for case in store.cases("train"))
+
+
 def truncate(path):
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
 
@@ -214,9 +256,13 @@ BAD = {
         lambda d: write(d / "t_label.nii.gz", good_label(), (1.0, 1.5, 5.0)),
         r"t_label\.nii\.gz: the label map's spacing is",
     ),
-    "empty label": (
-        lambda d: write(d / "t_label.nii.gz", np.zeros(SHAPE, np.uint8)),
-        r"t_label\.nii\.gz \(t\): the label map is empty",
+    "label of an odd value": (
+        lambda d: write(d / "t_label.nii.gz", good_label() * np.float32(0.6)),
+        r"t_label\.nii\.gz \(t\): the label map holds 0\.60000002, 1\.2, expected only 0, 1, 2",
+    ),
+    "several series": (
+        lambda d: two_series(d),
+        r"own/scan: this folder holds 2 DICOM series",
     ),
     "case in two splits": (
         lambda d: write_rows(d, [*ROWS, ["a", "b.nrrd", "", "test", "p9"]]),

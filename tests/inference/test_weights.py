@@ -129,6 +129,36 @@ def test_an_ensemble_comes_out_as_one(run_settings, tmp_path):
         assert torch.equal(loaded(image).logits, ensemble.eval()(image).logits)
 
 
+def with_another(run_settings, path):
+    """Write weights that hold another network beside the first, and return both."""
+    first, second = (
+        Weights.build(run_settings(), DATASET, nets.build(2, 2, 2).state_dict(), SELECTION | {"dice": dice})
+        for dice in (70.0, 60.0)
+    )
+    first.others = {"second": second}
+    first.save(path)
+    return first, second
+
+
+def test_another_network_lies_beside_the_first(run_settings, tmp_path):
+    first, second = with_another(run_settings, tmp_path / "best.pt")
+    loaded = Weights.load(tmp_path / "best.pt")
+    assert list(loaded.others) == ["second"]
+    for expected, got in ((first, loaded), (second, loaded.others["second"])):
+        assert got.selection == expected.selection
+        assert not got.network.training
+        for name, value in expected.network.state_dict().items():
+            assert torch.equal(got.network.state_dict()[name], value)
+
+
+def test_another_network_that_does_not_fit_is_refused(run_settings, tmp_path):
+    path = tmp_path / "best.pt"
+    with_another(run_settings, path)
+    wider = nets.build(2, 2, 4).state_dict()
+    save_tensors(path, load_tensors(path, "weights") | {"others": {"second": wider}})
+    assert "the weights do not fit their own settings" in refused(path)
+
+
 @pytest.mark.parametrize("count", [0, 3, -1, 10**9, "2", None])
 def test_another_number_of_members_is_refused(run_settings, tmp_path, count):
     path = tmp_path / "best.pt"

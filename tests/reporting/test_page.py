@@ -209,6 +209,18 @@ def test_another_network_than_the_student_is_named_in_every_table(results, make_
         assert set(exported.shown["Method"]) == {"M³HL (teachers)", "Supervised"}
 
 
+def test_a_further_network_is_named_below_the_table_with_its_mean_over_seeds(results, make_config):
+    config = make_config()
+    runs = [run for run in config.runs() if (run.dataset, run.method) == ("hearts", "m3hl")]
+    for run, dice in zip(runs, (60.0, 62.0), strict=True):
+        path = results / run.path / "evaluation.json"
+        others = {"network_2": {"dice": dice, "selection": {"rule": "val"}}}
+        path.write_text(json.dumps(json.loads(path.read_text()) | {"others": others}))
+    text = page(config, results).text("results")
+    assert text.count("at the best of its own validations") == 1
+    assert "its network 2, at the best of its own validations, has a Dice of 61.0 ± 1.4." in text
+
+
 def test_pseudo_labels_have_a_panel_that_says_what_their_truth_is_for(results, make_config):
     config = make_config()
     text = page(config, results).text("curves")
@@ -240,6 +252,18 @@ def test_every_network_and_what_is_logged_beside_the_loss_are_named(results, mak
     assert "Beside the loss, CutMix κ, share of confident voxels weight of the consistency" in text
     assert "Beside the loss, CPS weight of the cross terms" in text
     assert "stage" not in text
+
+
+def test_where_a_stage_begins_is_a_dotted_line_that_the_page_explains(results, make_config):
+    config = make_config()
+    explained = "A dotted upright line is where the next stage of a method's runs begins"
+    assert explained not in page(config, results).text("curves")
+    path = results / config.runs()[0].path / "history.csv"
+    history = pd.read_csv(path)
+    assert len(history) > 1
+    history.insert(1, "stage", [1] + [2] * (len(history) - 1))
+    history.to_csv(path, index=False)
+    assert page(config, results).text("curves").count(explained) == 1
 
 
 def test_names_from_files_are_escaped(results, make_config):

@@ -91,6 +91,17 @@ def test_the_answer_says_that_other_settings_refute_nothing(make_config, tmp_pat
         assert "neither confirms nor refutes" in said
 
 
+def test_the_answer_says_how_small_a_study_is_and_which_labels_the_paper_had(make_config, tmp_path):
+    (said,) = answer.paper_says(load_study(public(make_config, [3], iterations=500), tmp_path))
+    assert (
+        "+11.1 percentage points on acdc with 7 labeled patients and +8.3 percentage points on la with 8 " in said
+    )
+    assert "this study is smaller (500 of 30\u202f000 iterations at 256×256 voxels on acdc), " in said
+    assert said.endswith("and neither confirms nor refutes it (see Results).")
+    (said,) = answer.paper_says(load_study(public(make_config, [7, 8], channels=8), tmp_path))
+    assert "this study has other settings, and neither" in said
+
+
 @pytest.mark.skipif(not PAPER.is_file(), reason="the paper's text is not beside the project")
 def test_every_number_of_table_2_is_the_papers():
     text = PAPER.read_text(encoding="utf-8")

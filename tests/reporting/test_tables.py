@@ -9,10 +9,13 @@ import pytest
 
 from m3hl.evaluation.metrics import COLUMNS
 from m3hl.evaluation.summary import seed_table
+from m3hl.reporting.casewise import case_test
 from m3hl.reporting.comparison import compare
+from m3hl.reporting.intervals import t_interval
 from m3hl.reporting.sections import answer
 from m3hl.reporting.study import load_study
 from m3hl.reporting.tables import table1_csv
+from m3hl.reporting.text import signed
 
 
 def with_dice(study, dice):
@@ -92,6 +95,14 @@ def test_the_answer_claims_no_more_than_the_seeds_show(study, ours, theirs, word
     sentences = answer.content(with_dice(study, dice))["sentences"]
     assert words in " ".join(sentences[0].split())
     assert len(sentences) <= 3
+
+
+def test_the_answer_has_an_interval_over_cases(study):
+    (comparison, *_) = compare(study)
+    test = case_test(comparison)
+    low, high = (f"{signed(value, 1)}" for value in t_interval(test.differences))
+    (sentence, *_) = answer.content(study)["sentences"]
+    assert f"; 95 % interval over 3 cases {low} to {high})." in sentence
 
 
 def test_many_data_sets_are_summed_up_in_one_sentence(study, make_config, whole):

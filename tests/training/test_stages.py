@@ -17,7 +17,7 @@ from tests.small_runs import study
 from tests.training import everything
 
 KILLS = 20
-FILES = ("best.pt", "best-second.pt", "last.pt", "history.csv", "ended.json")
+FILES = ("best.pt", "last.pt", "history.csv", "ended.json")
 OPTIONS = {"warm_up": 8, "learning_rate": 0.05}
 BORDERS = [
     ("Checkpoints", "save", 4, False),  # the end of stage 1 is saved
@@ -135,8 +135,10 @@ def test_the_stages_draw_other_batches(launch, settings, monkeypatch, tmp_path):
 def test_the_result_may_be_the_mean_of_two(run, whole, tmp_path, dimensions):
     whole(dimensions)
     folder = tmp_path / f"whole{dimensions}"
-    both, second, last = (Weights.load(folder / name) for name in ("best.pt", "best-second.pt", "last.pt"))
+    both, last = (Weights.load(folder / name) for name in ("best.pt", "last.pt"))
+    (second,) = both.others.values()
     assert isinstance(both.network, nets.Ensemble)
+    assert not last.others
     assert not isinstance(second.network, nets.Ensemble)
     image = torch.rand(1, 1, *(32,) * dimensions)
     with torch.inference_mode():
@@ -168,20 +170,8 @@ def test_killed_at_random_moments(run, whole, tmp_path):
     while len(stages) < KILLS or not {0, 1} <= set(stages):
         assert len(stages) < 5 * KILLS
         folder, runs = tmp_path / f"run{runs}", runs + 1
-        process = run(folder)
-        while not ended(process, rng.uniform(0, duration / 2)):
-            last = next(iter(folder.glob("work/*/last.pt")), None)
+        for last in everything.killed_at_random(run, folder, rng, duration / 2):
             stages.append(load_tensors(last, "checkpoint")["stage"] if last else None)
-            process = run(folder)
-        assert process.exitcode == 0
         assert digests(folder) == expected, f"run {runs}, killed in stages {stages}"
         assert [stage["stage"] for stage in read_json(folder / "ended.json", "record")] == ["warm-up"]
     assert {0, 1} <= set(stages)
-
-
-def ended(process, seconds):
-    """Return whether a process has ended by itself after so many seconds; if not, it is killed."""
-    process.join(seconds)
-    process.kill()
-    process.join()
-    return process.exitcode != -9

@@ -21,4 +21,5 @@ def describe(config: DatasetConfig) -> Description:
         group="patient",
         citation="your own data",
         license="your own data",
+        empty_labels=True,
     )

@@ -73,6 +73,7 @@ def dice_loss(
     *,
     epsilon: float | None = None,
     background: bool = True,
+    background_region: bool = True,
 ) -> Tensor:
     """Return 1 − Dice of a region, averaged over classes.
 
@@ -86,11 +87,14 @@ def dice_loss(
         form: "squared" or "plain".
         epsilon: added to both sides of the fraction; None: the form's.
         background: whether class 0 counts.
+        background_region: whether class 0 is looked at in the region alone; if not, everywhere.
     """
     # Not F.one_hot, which reads the largest label on the host.
     classes = torch.arange(probability.shape[1], device=target.device).view(-1, *[1] * (target.ndim - 1))
     truth = (target.unsqueeze(1) == classes).to(probability.dtype)
     inside = region.unsqueeze(1)
+    if not background_region:
+        inside = torch.where(classes == 0, 1.0, inside)
     if form == "squared":
         axes, usual = (0, *range(2, probability.ndim)), 1e-10
         size = (probability.square() * inside).sum(axes) + (truth * inside).sum(axes)

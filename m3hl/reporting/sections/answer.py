@@ -3,10 +3,21 @@
 from typing import Any
 
 from m3hl.reporting.against_paper import paper_rows
+from m3hl.reporting.casewise import case_test
 from m3hl.reporting.comparison import Comparison, compare
 from m3hl.reporting.published import LABELED, table1
 from m3hl.reporting.study import Study
-from m3hl.reporting.text import TEST_MARK, count, dagger, given_labels, number, percent, sentence_list, signed
+from m3hl.reporting.text import (
+    TEST_MARK,
+    count,
+    dagger,
+    given_labels,
+    interval,
+    number,
+    percent,
+    sentence_list,
+    signed,
+)
 
 TITLE = "The answer"
 MOST_DATASETS = 2
@@ -60,6 +71,7 @@ def verdict(study: Study, comparison: Comparison) -> str:
     ours, theirs = percent(comparison.dice) + mark, percent(comparison.baseline_dice) + mark
     seeds = count(len(gains), "seed")
     spread = f"{seeds}, {signed(min(gains), 1)} to {signed(max(gains), 1)}{mark}" if len(gains) > 1 else seeds
+    spread += over_cases(comparison, facts.group)
     points = f"{number(abs(comparison.gain), 1)}{mark} percentage points"
     head = f"On {row.dataset} with {given}, {method}"
     if comparison.gain <= 0:
@@ -70,6 +82,15 @@ def verdict(study: Study, comparison: Comparison) -> str:
             f"Dice, {points} more ({spread})."
         )
     return f"{head} reaches {ours} Dice, {points} above supervised training at {theirs} ({spread})."
+
+
+def over_cases(comparison: Comparison, group: str) -> str:
+    """Return the interval of the mean gain over test cases, "" where there is none."""
+    test = case_test(comparison)
+    if test is None or test.result.n < 2:
+        return ""
+    units = count(test.result.n, group if test.grouped else "case")
+    return f"; 95 % interval over {units} {interval(test.result.low, test.result.high, 1)}"
 
 
 def caveat(study: Study, comparisons: list[Comparison], ended: int) -> list[str]:
@@ -84,17 +105,16 @@ def caveat(study: Study, comparisons: list[Comparison], ended: int) -> list[str]
 
 
 def paper_says(study: Study) -> list[str]:
-    """Return the paper's gains, and whether the study's settings are the paper's, as one sentence, or nothing."""
-    names = comparable(study)
+    """Return the paper's gains, and whether the study's size and settings are the paper's, as one sentence."""
+    names = in_paper(study)
     if not names:
         return []
-    gains = sentence_list([printed_gain(study, name) for name in names])
+    printed = f"The paper prints {sentence_list([printed_gain(study, name) for name in names])}"
     if all(has_paper_settings(study, name) for name in names):
-        return [f"The paper prints {gains}."]
-    return [
-        f"The paper prints {gains}, under other settings than this study's (see Results): this study neither "
-        "confirms nor refutes it."
-    ]
+        return [f"{printed}."]
+    sizes = [f"{size} on {name}" for name in names if (size := study.datasets[name].size)]
+    ours = f"this study is smaller ({sentence_list(sizes)})" if sizes else "this study has other settings"
+    return [f"{printed}; {ours}, and neither confirms nor refutes it (see Results)."]
 
 
 def has_paper_settings(study: Study, dataset: str) -> bool:
@@ -103,18 +123,16 @@ def has_paper_settings(study: Study, dataset: str) -> bool:
     return not study.datasets[dataset].differences and trained >= {"m3hl", "supervised"}
 
 
-def comparable(study: Study) -> list[str]:
-    """Return the data sets that the paper has numbers for, with its labeled count."""
-    return [
-        name
-        for name, facts in study.datasets.items()
-        if not facts.synthetic
-        and facts.kind in LABELED
-        and any(row.labeled == LABELED[facts.kind] for row in study.rows(name))
-    ]
+def in_paper(study: Study) -> list[str]:
+    """Return the data sets that the paper has numbers for."""
+    return [name for name, facts in study.datasets.items() if not facts.synthetic and facts.kind in LABELED]
 
 
 def printed_gain(study: Study, dataset: str) -> str:
-    """Return the paper's gain over supervised training on a data set."""
-    dice = {row.ours: row.dice for row in table1(study.datasets[dataset].kind) if row.ours}
-    return f"{signed(dice['m3hl'] - dice['supervised'], 1)} percentage points on {dataset}"
+    """Return the paper's gain over supervised training, with its labeled count where the study has another."""
+    facts = study.datasets[dataset]
+    dice = {row.ours: row.dice for row in table1(facts.kind) if row.ours}
+    labeled = LABELED[facts.kind]
+    same = any(row.labeled == labeled for row in study.rows(dataset))
+    given = "" if same else f" with {given_labels(labeled, facts.group)}"
+    return f"{signed(dice['m3hl'] - dice['supervised'], 1)} percentage points on {dataset}{given}"

@@ -2,14 +2,16 @@
 
 from typing import Any
 
+import pandas as pd
+
 from m3hl.evaluation.summary import RUN, run_means
 from m3hl.reporting import published
 from m3hl.reporting.against_paper import beside_paper
 from m3hl.reporting.figures.dots import Dots, dots_drawing, percent_axis
 from m3hl.reporting.result_tables import against_paper_table, results_table
-from m3hl.reporting.study import Study
+from m3hl.reporting.study import Row, Study
 from m3hl.reporting.tables import Line, class_lines, lines
-from m3hl.reporting.text import dagger, number
+from m3hl.reporting.text import dagger, number, spread
 
 TITLE = "Results"
 
@@ -38,6 +40,7 @@ def dataset_content(study: Study, name: str) -> dict[str, Any]:
         "classes": grouped(facts.classes, classes) if len(facts.classes) > 1 and classes else [],
         "has_mm": any(has_mm(line) for line in rows),
         "test_selected": any(line.row.test_selected for line in rows),
+        "others": others(study, name),
         "gaps": [line for line in rows if line.row.reason],
         "published": printed,
         "published_labeled": labeled,
@@ -51,6 +54,17 @@ def dataset_content(study: Study, name: str) -> dict[str, Any]:
             *([against_paper_table(study, name, beside)] if beside else []),
         ],
     }
+
+
+def others(study: Study, name: str) -> list[tuple[Row, str, str]]:
+    """Return row, network and Dice of what methods select besides their result."""
+    found = []
+    for row in study.rows(name):
+        records = [result.evaluation.others for result in row.ended if result.evaluation is not None]
+        for network in dict.fromkeys(network for record in records for network in record):
+            dice = pd.Series([record[network].dice for record in records if network in record])
+            found.append((row, network.replace("_", " "), spread(dice.mean(), dice.std(), 1)))
+    return found
 
 
 def has_mm(line: Line) -> bool:
