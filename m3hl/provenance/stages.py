@@ -11,7 +11,7 @@ IDENTITY = {"kind", "source", "dimensions", "classes", "normalization", "shrink"
 DATA = IDENTITY | {"path", "download", "phantom", "crop_around", "hold_out"}
 KEYS = {
     "download": DATA - {"shrink"},
-    "preprocess": DATA,
+    "preprocess": DATA | {"orientation", "spacing"},
     "train": IDENTITY | {"device", "training"},
     "evaluate": IDENTITY | {"device", "evaluation"},
 }
