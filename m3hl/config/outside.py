@@ -44,8 +44,8 @@ def load_file(path: str) -> ModuleType:
         inside = f", in the container {image}" if image else ""
         raise UserError(
             f"{path}: there is no such file from {Path.cwd()} on {platform.node()}{inside}; correct the path, "
-            "which is relative to the working directory, or put the file where every machine and container of the run "
-            "sees it"
+            "which is relative to the working directory, or put the file where every machine and container of the "
+            "run sees it"
         )
     if "." in Path(path).stem:
         raise UserError(f"{path}: a dot in its name keeps this file from being imported; rename it")
