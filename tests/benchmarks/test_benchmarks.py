@@ -28,6 +28,7 @@ PASSES = {
     "dtc": 1,
     "sassnet": 4 / 3,
     "ss-net": 10 / 3,
+    "mc-net": 1,
     "ad-mt": 11 / 6,
     "ps-mt, self-training": 4 / 3,
     "bcp, pretraining": 1 / 4,
