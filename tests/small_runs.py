@@ -32,6 +32,7 @@ SMALL = {
     "abd": {"pretraining_iterations": 4},
     "omf": {"pretraining_iterations": 4},
     "sassnet": SHORT_RAMP | {"adversarial_weight": 1.0},
+    "ss-net": SHORT_RAMP | {"weight": 1.0},
 }
 """Options without which a small run is impossible, or would end before a ramp has moved."""
 

@@ -33,7 +33,8 @@ def read_volume(
     Raises:
         UserError: the file is missing, damaged, no image, or not a volume of numbers.
     """
-    return to_array(read_scan(path, dimensions, [] if notes is None else notes), dimensions, orientation)
+    notes = [] if notes is None else notes
+    return to_array(read_scan(path, dimensions, notes), dimensions, orientation, notes)
 
 
 def read_pair(
@@ -62,8 +63,8 @@ def read_pair(
             other = turned
         require_same_grid(label, scan, other, dimensions, about)
         notes += [f"label map: {note}" for note in about]
-        classes, _ = to_array(other, dimensions, orientation)
-    voxels, geometry = to_array(scan, dimensions, orientation)
+        classes, _ = to_array(other, dimensions, orientation, [])
+    voxels, geometry = to_array(scan, dimensions, orientation, notes)
     return voxels, classes, geometry
 
 
@@ -110,14 +111,26 @@ def displacement(scan: sitk.Image, other: sitk.Image) -> float:
 
 def letters(image: sitk.Image) -> str:
     """Return to where a volume's axes point, e.g. "LPS": left, posterior, superior."""
-    return sitk.DICOMOrientImageFilter.GetOrientationFromDirectionCosines(image.GetDirection())
+    return orientation_of(image.GetDirection())
 
 
-def to_array(image: sitk.Image, dimensions: Literal[2, 3], orientation: str | None) -> tuple[np.ndarray, Geometry]:
-    """Return a volume's array, its axes turned to an orientation, and the grid of the file that it came from."""
+def orientation_of(direction: tuple[float, ...]) -> str:
+    """Return to where axes with these direction cosines point, as `letters`."""
+    return sitk.DICOMOrientImageFilter.GetOrientationFromDirectionCosines(direction)
+
+
+def to_array(
+    image: sitk.Image, dimensions: Literal[2, 3], orientation: str | None, notes: list[str]
+) -> tuple[np.ndarray, Geometry]:
+    """Return a volume's array, its axes turned to an orientation, and the grid of the file that it came from.
+
+    A turn is added to the notes.
+    """
     turn = sitk.DICOMOrientImageFilter()
     turn.SetDesiredCoordinateOrientation(orientation or letters(image))
     turned = turn.Execute(image)
+    if letters(turned) != letters(image):
+        notes.append(f"turned from {letters(image)} to {letters(turned)}")
     array = sitk.GetArrayFromImage(turned)
     if dimensions == 3:
         array = np.ascontiguousarray(array.transpose())

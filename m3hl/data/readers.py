@@ -13,6 +13,7 @@ from m3hl.data.case import Case
 from m3hl.data.checks import check_image, check_label
 from m3hl.data.crop import center_window, label_window
 from m3hl.data.datasets.files import CaseFiles
+from m3hl.data.frame import Frame
 from m3hl.data.images import read_pair
 from m3hl.data.normalize import NORMALIZATIONS
 from m3hl.errors import UserError
@@ -20,13 +21,15 @@ from m3hl.errors import UserError
 log = logging.getLogger(__name__)
 
 
-def read_case(files: CaseFiles, config: DatasetConfig, description: Description) -> Case:
-    """Return one case, ready for the store.
+def read_case(files: CaseFiles, config: DatasetConfig, description: Description, frame: Frame) -> Case:
+    """Return one case, ready for the store; of a frame it has the orientation.
 
     Raises:
         UserError: a file is missing or damaged, or its content fails a check; the message names it.
     """
-    return read_public(files, description) if config.source == "public" else read_raw(files, config, description)
+    if config.source == "public":
+        return read_public(files, description)
+    return read_raw(files, config, description, frame)
 
 
 def read_public(files: CaseFiles, description: Description) -> Case:
@@ -64,11 +67,11 @@ def read_public_file(path: Path) -> tuple[np.ndarray, np.ndarray]:
         ) from error
 
 
-def read_raw(files: CaseFiles, config: DatasetConfig, description: Description) -> Case:
+def read_raw(files: CaseFiles, config: DatasetConfig, description: Description, frame: Frame) -> Case:
     """Return a case of medical image files, normalised over the whole scan and then cropped."""
     (path,) = files.images
     notes: list[str] = []
-    image, label, geometry = read_pair(path, files.label, description.dimensions, notes=notes)
+    image, label, geometry = read_pair(path, files.label, description.dimensions, frame.orientation, notes)
     check_image(image, f"{path} ({files.name})")
     if label is not None:
         values = description.raw_labels or known_labels(description)

@@ -27,6 +27,7 @@ PASSES = {
     "cps": 2,
     "dtc": 1,
     "sassnet": 4 / 3,
+    "ss-net": 10 / 3,
     "ad-mt": 11 / 6,
     "ps-mt, self-training": 4 / 3,
     "bcp, pretraining": 1 / 4,

@@ -25,6 +25,7 @@ NAMES = (
     "ua-mt",
     "dtc",
     "sassnet",
+    "ss-net",
     "bcp",
     "ad-mt",
     "ps-mt",

@@ -5,9 +5,9 @@ import pytest
 import torch
 
 from m3hl import methods
-from m3hl.config.experiment import Run, parse_config
 from m3hl.methods.parts.losses import cross_entropy
 from m3hl.methods.parts.optimization import learning_rate
+from tests.methods.lineage import published
 from tests.methods.replay import batch_of, norm
 from tests.methods.two_heads import CLASSES, draws, fill, say
 
@@ -72,7 +72,7 @@ def test_supervised_losses_and_their_gradients_are_the_released_ones(numbers, na
 
 @pytest.mark.parametrize(("kind", "length"), [("acdc", 30_000), ("la", 6000)])
 def test_ramps_and_rates_are_the_released_ones(numbers, name, kind, length):
-    method = methods.build(published(name, kind, channels=2))
+    method = methods.build(published(name, kind))
     row = numbers[f"ramp_{kind}_{length}"]
     (weight,) = (v for key, v in method.options.model_dump().items() if key in WEIGHTS)
     assert weight == row["weight"]
@@ -85,16 +85,6 @@ def test_ramps_and_rates_are_the_released_ones(numbers, name, kind, length):
 
 
 WEIGHTS = {"consistency_weight", "adversarial_weight"}
-
-
-def published(name, kind, preset=None, **training):
-    """Return the settings of a method on a data set, as published but for `training`."""
-    study = {
-        "name": "study",
-        "datasets": {"d": {"kind": kind, "source": "phantom", "training": training}},
-        "methods": {"m": {"method": name, "preset": preset}},
-    }
-    return parse_config(study).settings(Run("d", "m", 3, 1337))
 
 
 @pytest.mark.parametrize("dimensions", [2, 3])

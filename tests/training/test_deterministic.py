@@ -47,6 +47,8 @@ def put_back():
         ("omf", 3, {}),
         ("sassnet", 2, {}),
         ("sassnet", 3, {}),
+        ("ss-net", 2, {}),
+        ("ss-net", 3, {}),
     ],
 )
 def test_the_same_bits_on_cuda(run_settings, make_store, bits, monkeypatch, tmp_path, method, dimensions, options):

@@ -24,6 +24,7 @@ METHODS = {
     "cps": DEATHS,
     "dtc": DEATHS,
     "sassnet": DEATHS,
+    "ss-net": DEATHS,
     "ad-mt": DEATHS,
     "ps-mt": BORDERS,
     "bcp": BORDERS,
@@ -31,8 +32,8 @@ METHODS = {
     "omf": BORDERS,
 }
 MOMENTS = 20
-OFTEN = ("sassnet", "ad-mt", "ps-mt")
-"""Killed so often: what has a second optimiser, or teachers who take turns."""
+OFTEN = ("sassnet", "ss-net", "ad-mt", "ps-mt")
+"""Killed so often: what has a second optimiser, a memory, or teachers who take turns."""
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from m3hl.training import checkpoint, loop, validation
 
 CASES = [
     *((2, name) for name in ("m3hl", "supervised", "cutmix", "cps", "ua-mt", "sassnet", "ad-mt")),
-    *((3, name) for name in ("m3hl", "mean-teacher", "dtc")),
+    *((3, name) for name in ("m3hl", "mean-teacher", "dtc", "ss-net")),
 ]
 
 
