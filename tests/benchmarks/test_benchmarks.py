@@ -29,6 +29,7 @@ PASSES = {
     "sassnet": 4 / 3,
     "ss-net": 10 / 3,
     "ad-mt": 11 / 6,
+    "ps-mt, warm-up": 3 / 2,
     "ps-mt, self-training": 4 / 3,
     "bcp, pretraining": 1 / 4,
     "bcp, self-training": 2 / 3,
