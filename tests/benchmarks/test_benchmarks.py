@@ -30,6 +30,7 @@ PASSES = {
     "ss-net": 10 / 3,
     "mc-net": 1,
     "ad-mt": 11 / 6,
+    "ps-mt, warm-up": 3 / 2,
     "ps-mt, self-training": 4 / 3,
     "bcp, pretraining": 1 / 4,
     "bcp, self-training": 2 / 3,
