@@ -77,6 +77,7 @@ def read_raw(files: CaseFiles, config: DatasetConfig, description: Description, 
         values = description.raw_labels or known_labels(description)
         where = f"{files.label} ({files.name})"
         label = check_label(label, image.shape, values, where, may_be_empty=description.empty_labels)
+    levels = percentiles(image) if config.source == "folder" else None
     image = NORMALIZATIONS[description.normalization](image)
     if description.roi is not None and label is not None:
         if config.crop_around == "label":
@@ -88,7 +89,12 @@ def read_raw(files: CaseFiles, config: DatasetConfig, description: Description, 
                 log.warning("%s: the central crop leaves out %d voxels of the label", files.name, outside)
         image, label = np.ascontiguousarray(image[window]), np.ascontiguousarray(label[window])
         geometry = replace(geometry, offset=tuple(part.start for part in window))
-    return Case(files.name, files.group, files.split, image, label, geometry, tuple(notes))
+    return Case(files.name, files.group, files.split, image, label, geometry, tuple(notes), levels)
+
+
+def percentiles(image: np.ndarray) -> tuple[float, ...]:
+    """Return the values that 1, 50 and 99 % of an image's voxels stay below."""
+    return tuple(np.percentile(image, (1, 50, 99)).tolist())
 
 
 def known_labels(description: Description) -> tuple[int, ...]:

@@ -443,3 +443,17 @@ def test_impossible_geometries_are_refused(pipeline, own, keys, message):
     if keys.get("kind"):
         del dataset["dimensions"], dataset["classes"]
     assert message in str(pipeline(**dataset))
+
+
+def test_what_is_odd_stands_in_the_store(pipeline, own):
+    write(own / "c.mha", 500 * np.arange(np.prod(SHAPE), dtype=np.float32).reshape(SHAPE))
+    with Store(pipeline(**custom(own, classes=["one", "two", "three"]))) as store:
+        assert len(store.remarks) == 3
+        assert "no train label map holds three: nobody can learn it" in store.remarks
+        assert store.cases("test")[0].levels == pytest.approx(store.cases("val")[0].levels, abs=100)
+
+
+def test_training_labels_without_any_structure_are_refused(pipeline, own):
+    for name in ("a_label.nii.gz", "c_label.mha"):
+        write(own / name, np.zeros(SHAPE, np.uint8))
+    assert "no training label map holds any structure" in pipeline(**custom(own))
