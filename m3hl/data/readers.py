@@ -10,7 +10,7 @@ import numpy as np
 from m3hl.config.dataset import DatasetConfig
 from m3hl.config.datasets.description import Description
 from m3hl.data.case import Case
-from m3hl.data.checks import check_image, check_label
+from m3hl.data.checks import check_image, check_label, map_label
 from m3hl.data.crop import center_window, label_window
 from m3hl.data.datasets.files import CaseFiles
 from m3hl.data.frame import Frame
@@ -73,7 +73,11 @@ def read_raw(files: CaseFiles, config: DatasetConfig, description: Description, 
     notes: list[str] = []
     image, label, geometry = read_pair(path, files.label, description.dimensions, frame.orientation, notes)
     check_image(image, f"{path} ({files.name})")
-    if label is not None:
+    if label is not None and description.mapped:
+        label, ignored = map_label(label, description.mapped, f"{files.label} ({files.name})")
+        if ignored:
+            notes.append(f"label values taken as background: {', '.join(map(str, ignored))}")
+    elif label is not None:
         values = description.raw_labels or known_labels(description)
         where = f"{files.label} ({files.name})"
         label = check_label(label, image.shape, values, where, may_be_empty=description.empty_labels)

@@ -7,7 +7,7 @@ from m3hl.config.datasets import describe
 from m3hl.config.experiment import Config
 from m3hl.provenance.fingerprint import fingerprint
 
-IDENTITY = {"kind", "source", "dimensions", "classes", "normalization", "shrink"}
+IDENTITY = {"kind", "source", "dimensions", "classes", "labels", "normalization", "shrink"}
 DATA = IDENTITY | {"path", "download", "phantom", "crop_around", "hold_out"}
 KEYS = {
     "download": DATA - {"shrink"},
