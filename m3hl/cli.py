@@ -10,7 +10,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from m3hl import __version__
-from m3hl.errors import ERROR, MISTAKE, UserError
+from m3hl.errors import ERROR, MISTAKE, UserError, is_out_of_memory
 from m3hl.provenance.origin import origin
 
 log = logging.getLogger(__name__)
@@ -72,12 +72,6 @@ def cli(log: Path | None) -> None:
             raise UserError(f"{log}: cannot write the log ({error.strerror}); choose another file") from error
     logging.basicConfig(level=logging.INFO, format="%(message)s", handlers=handlers, force=True)
     logging.captureWarnings(True)
-
-
-def is_out_of_memory(error: Exception) -> bool:
-    """Return whether the memory of the computer or the GPU did not suffice; torch has its own words for it."""
-    kinds = {kind.__name__ for kind in type(error).__mro__}
-    return bool(kinds & {"MemoryError", "OutOfMemoryError"}) or "DefaultCPUAllocator" in str(error)
 
 
 def first_sentence(error: Exception) -> str:

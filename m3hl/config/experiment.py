@@ -25,7 +25,8 @@ class MethodConfig(Model):
     """A method, under a name of your own."""
 
     method: str
-    """Name of a module in `m3hl/config/methods`, with a dash for an underscore; see below."""
+    """One of the methods below; or your own: `./FILE.py`, relative to the working directory, or the name that an
+    installed package gives it."""
     preset: str | None = None
     """One of the method's presets; left out, the first."""
     options: dict[str, Any] = {}
@@ -111,20 +112,21 @@ class Config(Model):
             UserError: the data set, method or preset is unknown, or the settings contradict each other.
         """
         dataset, method = self.dataset(run.dataset), self.method(run.method)
-        module, description = methods.load(method.method), describe(dataset)
-        preset = method.preset or module.PRESETS[0]
-        options = module.preset(preset, description.dimensions) | method.options
+        description = describe(dataset)
+        preset = method.preset or methods.load(method.method).PRESETS[0]
+        options = methods.preset(method.method, preset, description.dimensions) | method.options
         try:
-            return RunSettings(
-                method=method.method,
-                preset=preset,
-                options=options,
-                dimensions=description.dimensions,
-                classes=description.classes,
-                labeled=run.labeled,
-                seed=run.seed,
-                **published_or(dataset, description, method.method, preset),
-            )
+            with methods.blamed(method.method):
+                return RunSettings(
+                    method=method.method,
+                    preset=preset,
+                    options=options,
+                    dimensions=description.dimensions,
+                    classes=description.classes,
+                    labeled=run.labeled,
+                    seed=run.seed,
+                    **published_or(dataset, description, method.method, preset),
+                )
         except ValidationError as error:
             raise UserError(f"{run.method} on {run.dataset}: {first_problem(error)}") from error
 

@@ -43,6 +43,7 @@ class Provenance(Record):
     peak_gpu_memory_mib: float | None = None
     gpu_energy_kj: float | None = None
     store_sha256: str | None = None
+    method_source: dict[str, str] | None = None
 
 
 class Selected(Record):
