@@ -1,5 +1,6 @@
 """The command line: `m3hl STAGE …`, one module in `m3hl.commands` per stage."""
 
+import codecs
 import importlib
 import io
 import logging
@@ -11,6 +12,7 @@ from click.shell_completion import CompletionItem
 
 from m3hl import __version__
 from m3hl.errors import ERROR, MISTAKE, UserError, is_out_of_memory
+from m3hl.progress import plain
 from m3hl.provenance.origin import origin
 
 log = logging.getLogger(__name__)
@@ -82,9 +84,11 @@ def first_sentence(error: Exception) -> str:
 
 def main() -> None:
     """Run the command line; a `UserError` becomes one line and exit code 1."""
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        # As stderr does it: a terminal that cannot show a sign must not end a command.
-        sys.stdout.reconfigure(errors="backslashreplace")
+    codecs.register_error(plain.__name__, plain)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # A terminal that cannot show a sign must not end a command, nor show twenty escapes for a bar.
+            stream.reconfigure(errors=plain.__name__)
     try:
         cli.main(prog_name="m3hl")
     except UserError as error:

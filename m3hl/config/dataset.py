@@ -12,6 +12,12 @@ Extent = Annotated[tuple[Annotated[int, Field(gt=0, le=2**14)], ...], Field(min_
 """Voxels along each axis: (H, W) in 2D, (X, Y, Z) in 3D."""
 Factors = Annotated[tuple[Annotated[int, Field(gt=0, le=64)], ...], Field(min_length=3, max_length=3)]
 """Voxels along each axis (X, Y, Z) that become one."""
+Orientation = Annotated[str, Field(pattern="^(none|common|[LRPASI]{3})$")]
+Millimetres = Annotated[tuple[Annotated[float, Field(gt=0, le=1000)], ...], Field(min_length=3, max_length=3)]
+"""Along each axis (X, Y, Z)."""
+
+
+CUSTOM_ONLY = {"dimensions", "classes", "normalization", "orientation", "spacing"}
 
 
 class PhantomConfig(Model):
@@ -90,6 +96,14 @@ class DatasetConfig(Model):
     """Custom only: names of the labels 1, 2, …; 0 is the background."""
     normalization: Literal["minmax", "zscore"] = "zscore"
     """Custom only. minmax: each volume to [0, 1]; zscore: each volume to mean 0, variance 1."""
+    orientation: Orientation | None = None
+    """Custom only. To where the axes of all scans are turned. common (where left out): as most training scans have
+    them; letters, such as LPS or RAS: where x, y and z point (left or right, posterior or anterior, superior or
+    inferior); none: as each file has them."""
+    spacing: Literal["none", "median"] | Millimetres | None = None
+    """Custom, 3D only. mm between voxels that all scans are resampled to, along the turned axes. median (where
+    left out): the training scans' median of each axis; three numbers; none: as each file has them. Predictions are
+    brought back to the original grid before they are measured."""
     device: Literal["auto", "cuda", "cpu"] = "auto"
     """Where to train and evaluate. auto: on a GPU where there is one, else on the CPU; cuda: an error where there
     is none."""
@@ -111,8 +125,11 @@ class DatasetConfig(Model):
                 raise ValueError("kind: custom needs dimensions (2 or 3) and classes (names of labels 1, 2, …)")
         elif self.source == "folder":
             raise ValueError(f"source: folder needs kind: custom, not {self.kind}")
-        elif fixed := sorted(self.model_fields_set & {"dimensions", "classes", "normalization"}):
+        elif fixed := sorted(self.model_fields_set & CUSTOM_ONLY):
             raise ValueError(f"{', '.join(fixed)}: fixed for kind: {self.kind}; leave out")
+        axes = [pair for pair in ("LR", "PA", "SI") if set(pair) & set(self.orientation or "")]
+        if self.orientation not in (None, "none", "common") and len(axes) < 3:
+            raise ValueError(f"orientation {self.orientation} must name each axis once, as LPS and RAS do")
         if "crop_around" in self.model_fields_set and (self.kind, self.source) != ("la", "raw"):
             raise ValueError("crop_around is for kind: la with source: raw only; leave it out")
         return self

@@ -31,6 +31,8 @@ class MethodConfig(Model):
     """One of the method's presets; left out, the first."""
     options: dict[str, Any] = {}
     """Single knobs that differ from the preset."""
+    by_dataset: dict[Name, dict[str, Any]] = {}
+    """Further ones on single data sets, by their names in `datasets`."""
 
 
 class ExperimentConfig(Model):
@@ -76,6 +78,8 @@ class Config(Model):
     def _resolvable(self) -> Self:
         for run in self.runs():
             self.dataset(run.dataset).require_path()
+        for name in {name for method in self.methods.values() for name in method.by_dataset}:
+            self.dataset(name)
         for dataset, method in dict.fromkeys((r.dataset, r.method) for r in self.runs()):
             settings, config = self.settings(Run(dataset, method, "all", 0)), self.dataset(dataset)
             check_stride(config.evaluation.stride or describe(config).stride, settings.crop)
@@ -93,6 +97,13 @@ class Config(Model):
             raise UserError(f"unknown method {name!r}; the config has {', '.join(self.methods) or 'none'}")
         return self.methods[name]
 
+    def method_on(self, name: str, dataset: str) -> MethodConfig:
+        """Return the method called `name` with all its options on a data set in one place."""
+        method = self.method(name)
+        return method.model_copy(
+            update={"options": method.options | method.by_dataset.get(dataset, {}), "by_dataset": {}}
+        )
+
     def runs(self) -> list[Run]:
         """Return every run once, in the order of `experiments`."""
         asked = sum(prod(map(len, (b.dataset, b.method, b.labeled, b.seed))) for b in self.experiments)
@@ -109,10 +120,16 @@ class Config(Model):
         """Return the settings of one run with data set defaults, preset and overrides resolved.
 
         Raises:
-            UserError: the data set, method or preset is unknown, or the settings contradict each other.
+            UserError: the data set, method or preset is unknown, the method is not for such data, or the
+                settings contradict each other.
         """
-        dataset, method = self.dataset(run.dataset), self.method(run.method)
+        dataset, method = self.dataset(run.dataset), self.method_on(run.method, run.dataset)
         description = describe(dataset)
+        if description.dimensions not in (able := methods.dimensions(method.method)):
+            raise UserError(
+                f"{run.method} on {run.dataset}: method {method.method} is for {able[0]}D data, not for "
+                f"{description.dimensions}D; leave this pair out"
+            )
         preset = method.preset or methods.load(method.method).PRESETS[0]
         options = methods.preset(method.method, preset, description.dimensions) | method.options
         try:

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from m3hl.nets.dropout import Dropout
-from m3hl.nets.output import Output
+from m3hl.nets.output import Decoded, Encoded, Output
 
 DROPOUT = (0.05, 0.1, 0.2, 0.3, 0.5)
 """Dropout rate of each encoder level; the decoder has none."""
@@ -26,9 +26,9 @@ class UNet(nn.Module):
 
     def forward(self, image: Tensor) -> Output:
         """Segment slices (B, 1, H, W); H and W must be multiples of 16."""
-        levels = self.encoder(image)
-        last, logits = self.decoder(levels)
-        return Output(logits, first_down=levels[1], bottleneck=levels[-1], last_decoder=last)
+        levels, first_down = self.encoder(image)
+        last, head_input, logits = self.decoder(levels)
+        return Output(logits, first_down, bottleneck=levels[-1], last_decoder=last, head_input=head_input)
 
 
 class Encoder(nn.Module):
@@ -41,12 +41,12 @@ class Encoder(nn.Module):
             self.add_module(f"level{level}", TwoConvolutions(n_in, n_out, rate))
         self.pool = nn.MaxPool2d(2)
 
-    def forward(self, image: Tensor) -> list[Tensor]:
-        """Return the features of each level, finest first."""
+    def forward(self, image: Tensor) -> Encoded:
+        """Return the features of each level; the second is what the first down-sampling gives."""
         levels = [self.level0(image)]
         for level in (self.level1, self.level2, self.level3, self.level4):
             levels.append(level(self.pool(levels[-1])))
-        return levels
+        return Encoded(levels, first_down=levels[1])
 
 
 class Decoder(nn.Module):
@@ -58,12 +58,12 @@ class Decoder(nn.Module):
             self.add_module(f"up{stage}", Up(n_in, n_out))
         self.head = nn.Conv2d(widths[0], classes, kernel_size=3, padding=1)
 
-    def forward(self, levels: list[Tensor]) -> tuple[Tensor, Tensor]:
-        """Return the features of the last stage and the logits."""
+    def forward(self, levels: list[Tensor]) -> Decoded:
+        """Return the features of the last stage, which the head reads, and the logits."""
         features = levels[-1]
         for up, skip in zip((self.up1, self.up2, self.up3, self.up4), levels[-2::-1], strict=True):
             features = up(features, skip)
-        return features, self.head(features)
+        return Decoded(features, features, self.head(features))
 
 
 class TwoConvolutions(nn.Module):

@@ -13,7 +13,7 @@ IDENTITY = {"kind", "source", "dimensions", "classes", "normalization", "shrink"
 DATA = IDENTITY | {"path", "download", "phantom", "crop_around", "hold_out"}
 KEYS = {
     "download": DATA - {"shrink"},
-    "preprocess": DATA,
+    "preprocess": DATA | {"orientation", "spacing"},
     "train": IDENTITY | {"device", "training"},
     "evaluate": IDENTITY | {"device", "evaluation"},
 }
@@ -32,7 +32,9 @@ def excerpt(config: Config, stage: str, dataset: str, method: str | None = None)
     read = config.dataset(dataset).model_dump(mode="json", include=KEYS[stage], exclude_defaults=True)
     values: dict[str, object] = {"name": config.name, "datasets": {dataset: read}}
     if method is not None:
-        values["methods"] = {method: config.method(method).model_dump(mode="json", exclude_defaults=True)}
+        values["methods"] = {
+            method: config.method_on(method, dataset).model_dump(mode="json", exclude_defaults=True)
+        }
     return json.dumps(values, sort_keys=True)
 
 

@@ -47,8 +47,9 @@ class Provenance(Record):
 
 
 class Selected(Record):
-    """Which weights were evaluated."""
+    """Which weights were evaluated; the network is "" in records that do not tell."""
 
+    network: str = ""
     rule: str = ""
     iteration: int | None = None
     dice: float | None = None

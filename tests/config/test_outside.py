@@ -86,7 +86,7 @@ def test_a_name_that_two_offer_is_refused(package):
 
 def test_the_nearest_name_is_suggested(package):
     package("doubtless")
-    assert problem("UAMT").startswith("unknown method 'UAMT'; there are cps, ")
+    assert problem("UAMT").startswith("unknown method 'UAMT'; there are abd, ")
     assert problem("uamt").endswith("; did you mean ua-mt?")
     assert problem("doubtles").endswith("; did you mean doubtless?")
 

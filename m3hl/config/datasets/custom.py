@@ -21,4 +21,7 @@ def describe(config: DatasetConfig) -> Description:
         group="patient",
         citation="your own data",
         license="your own data",
+        orientation=config.orientation or "common",
+        spacing=config.spacing or ("none" if flat or config.shrink else "median"),
+        empty_labels=True,
     )

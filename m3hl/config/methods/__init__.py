@@ -4,8 +4,9 @@ A module here offers `TITLE`, `Options`, a model that inherits from `OptimizerOp
 `preset(name, dimensions)`, which returns the keys that a preset sets; `PRESETS` lists the names, the default
 first. Where a method is published with a training of its own, `training(preset, dimensions)` returns these keys of
 `training:`; a configuration's come before them, a data set's after. `PROCESSES` says how many processes can train
-one run, where it is more than one. `DIAGNOSTICS` names what the method logs that is no part of its loss, such as a
-share of voxels or a ramp, with what a reader of the learning curves is told that it is.
+one run, where it is more than one; `DIMENSIONS`, for which data a method is, where it is not for 2D and 3D.
+`DIAGNOSTICS` names what the method logs that is no part of its loss, such as a share of voxels or a ramp, with
+what a reader of the learning curves is told that it is.
 
 The algorithm is the module of the same name in `m3hl.methods`. A new method is one module here and one there;
 nothing else names it. A dash in a method's name is an underscore in its module's.
@@ -33,10 +34,14 @@ GROUP = "m3hl.methods"
 OFFERED = ("PRESETS", "Options", "preset")
 """What a module must have."""
 
+SHARED = {"optimizer", "two_heads"}
+"""Modules here with knobs that several methods have."""
+
 
 def names() -> list[str]:
     """Return the names of all methods of the project."""
-    return sorted(m.name.replace("_", "-") for m in pkgutil.iter_modules(__path__) if m.name != "optimizer")
+    modules = {module.name for module in pkgutil.iter_modules(__path__)}
+    return sorted(name.replace("_", "-") for name in modules - SHARED)
 
 
 @cache
@@ -134,6 +139,11 @@ def preset(method: str, name: str, dimensions: int) -> dict[str, Any]:
 def processes(method: str) -> int:
     """Return how many processes can train one run of `method`."""
     return getattr(load(method), "PROCESSES", 1)
+
+
+def dimensions(method: str) -> tuple[int, ...]:
+    """Return the dimensions of the data that `method` is for."""
+    return getattr(load(method), "DIMENSIONS", (2, 3))
 
 
 def training(method: str, preset: str, dimensions: int) -> dict[str, object]:

@@ -1,4 +1,7 @@
-"""Your own images: NIfTI, NRRD or MHA, listed in a CSV with columns case, image, label, split (and group)."""
+"""Your own images: NIfTI, NRRD, MHA or folders of DICOM, listed in a CSV.
+
+Its columns are case, image, label, split, and group where one likes.
+"""
 
 import re
 from pathlib import Path
