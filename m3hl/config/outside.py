@@ -44,8 +44,8 @@ def load_file(path: str) -> ModuleType:
         inside = f", in the container {image}" if image else ""
         raise UserError(
             f"{path}: there is no such file from {Path.cwd()} on {platform.node()}{inside}; correct the path, "
-            "which is relative to the working directory, or put the file where every machine and container of the "
-            "run sees it"
+            "which is relative to the working directory, or put the file where every machine and container of "
+            "the run sees it"
         )
     if "." in Path(path).stem:
         raise UserError(f"{path}: a dot in its name keeps this file from being imported; rename it")
@@ -90,7 +90,7 @@ def blamed(name: str, shown: str) -> Iterator[None]:
 
 
 def fault(error: Exception, package: str, shown: str) -> str:
-    """Return where in a package an exception comes from and what it says, in one line that begins with `shown`."""
+    """Return in one line, which begins with `shown`, where an exception comes from and what it says."""
     said = next(iter(str(error).splitlines()), "")
     what = f"{type(error).__name__}: {said}" if said else type(error).__name__
     if isinstance(error, SyntaxError) and error.filename:

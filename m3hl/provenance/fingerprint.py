@@ -73,7 +73,7 @@ def closure(modules: Iterable[str]) -> set[str]:
 
 @cache
 def imports(name: str) -> tuple[str, ...]:
-    """Return the modules of this package and of its own that a module imports anywhere, also inside functions."""
+    """Return the modules of this package and of its own that a module imports, also inside functions."""
     file, candidates = source(name), []
     for node in ast.walk(ast.parse(file.read_bytes())):
         if isinstance(node, ast.Import):
