@@ -32,6 +32,7 @@ STAGES = {
     "status": "Show how the runs of a study are doing, also while they run.",
     "explain": "Say why each job of the pipeline would run; nothing is run.",
     "verify": "Check every file of a study against the records of who made it.",
+    "methods": "List the methods that a configuration can name.",
     "doctor": "Say what this machine has, and what is missing.",
 }
 

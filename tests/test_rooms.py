@@ -28,7 +28,16 @@ MAY_IMPORT = {
     "doctor": DATA,
     "orchestration": {*ARITHMETIC, "training"},
     "options": BOTTOM,
-    "commands": {*ARITHMETIC, "options", "training", "evaluation", "reporting", "doctor", "orchestration"},
+    "commands": {
+        *ARITHMETIC,
+        "options",
+        "methods",
+        "training",
+        "evaluation",
+        "reporting",
+        "doctor",
+        "orchestration",
+    },
     "cli": {*BOTTOM, "provenance"},
     "__main__": {"cli"},
 }
