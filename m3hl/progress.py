@@ -1,5 +1,6 @@
 """Progress as plain lines, so that parallel jobs, log files and CI can all show it."""
 
+import codecs
 import logging
 import re
 import time
@@ -8,11 +9,13 @@ from dataclasses import dataclass
 log = logging.getLogger(__name__)
 
 BAR_WIDTH = 20
+PLAIN = {"█": "#", "░": ".", "·": "-", "³": "3"}
+"""What stands for a sign that a terminal's encoding lacks; for any other its escape."""
 LINE = re.compile(
-    rf"^(?P<label>.*)  [█░]{{{BAR_WIDTH}}} +\d+% (?P<done>\d+)/(?P<total>\d+)(?:  (?P<text>.*))?"
-    r"  (?:(?P<left>[\d:]+|\?) left|took [\d:]+)$"
+    rf"^(?P<label>.*)  (?:[█░#.]|\\u25(?:88|91)){{{BAR_WIDTH}}} +\d+% (?P<done>\d+)/(?P<total>\d+)"
+    r"(?:  (?P<text>.*))?  (?:(?P<left>[\d:]+|\?) left|took [\d:]+)$"
 )
-"""What `Progress.line` writes."""
+"""What `Progress.line` writes, and what terminals without its signs make of it."""
 
 
 @dataclass(frozen=True)
@@ -72,6 +75,15 @@ def bar(done: int, total: int) -> str:
     """
     share = done / total if total else 1.0
     return f"{'█' * round(share * BAR_WIDTH):░<{BAR_WIDTH}} {share:4.0%} {done}/{total}"
+
+
+def plain(error: UnicodeError) -> tuple[str | bytes, int]:
+    """Return what is written in place of signs that an encoding lacks, and where to go on; see `codecs`."""
+    if not isinstance(error, UnicodeEncodeError):
+        return codecs.backslashreplace_errors(error)
+    signs = error.object[error.start : error.end]
+    known = (PLAIN.get(sign) or sign.encode("ascii", "backslashreplace").decode() for sign in signs)
+    return "".join(known), error.end
 
 
 def clock(seconds: float) -> str:

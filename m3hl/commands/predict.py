@@ -26,7 +26,7 @@ def command(
     device: str | None,
     threads: int | None,
 ) -> None:
-    """Segment IMAGES (NIfTI, NRRD or MHA volumes) with a trained run.
+    """Segment IMAGES (NIfTI, NRRD or MHA volumes, or folders with a DICOM series) with a trained run.
 
     Each label map lies on its image's grid and is called like it, with the ending .nii.gz.
     """

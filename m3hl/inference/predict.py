@@ -9,6 +9,7 @@ from m3hl.config.datasets import describe
 from m3hl.data.checks import check_image
 from m3hl.data.images import read_volume, write_label
 from m3hl.data.normalize import NORMALIZATIONS
+from m3hl.data.resample import resample_image
 from m3hl.data.shrink import shrink_image
 from m3hl.errors import UserError
 from m3hl.inference.protocol import Protocol
@@ -51,10 +52,11 @@ def predict(
     network = weights.network.to(device)
     progress = Progress("predict", len(images))
     for done, (image, out) in enumerate(zip(images, outputs, strict=True), start=1):
-        volume, geometry = read_volume(image, weights.settings.dimensions)
+        volume, geometry = read_volume(image, weights.settings.dimensions, weights.frame.orientation)
         check_image(volume, str(image))
         normalized = NORMALIZATIONS[description.normalization](volume)
-        seen = shrink_image(normalized, shrink) if shrink else normalized
+        seen = resample_image(normalized, weights.frame.shape(volume.shape, geometry.spacing))
+        seen = shrink_image(seen, shrink) if shrink else seen
         (labels,) = protocol.segment(network, [torch.from_numpy(seen).to(device)], [volume.shape])
         write_label(out, labels.cpu().numpy(), geometry)
         progress.update(done, out.name)

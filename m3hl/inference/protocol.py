@@ -23,7 +23,7 @@ class Protocol:
         crop: voxels that the network sees, (H, W) or (X, Y, Z).
         stride: voxels between sliding windows in 3D, None in 2D.
         largest_component: keep only the largest component of each class of the result.
-        shrink: voxels along each axis that became one in the volumes; None: they are as they were.
+        shrink: voxels along each axis that became one in the volumes; None: they are as they were, or resampled.
 
     Raises:
         UserError: the stride does not fit the crop.
@@ -46,7 +46,7 @@ class Protocol:
         Args:
             network: in evaluation mode.
             volumes: as the network was trained on them.
-            shapes: of the label maps, where volumes are shrunk; None: those of the volumes.
+            shapes: of the label maps, where volumes are shrunk or resampled; None: those of the volumes.
         """
         if self.stride is None:
             maps = segment_slices(network, volumes, self.crop)
@@ -111,9 +111,14 @@ def window_slices(
 
 
 def enlarge(probability: Tensor, factors: tuple[int, ...] | None, shape: tuple[int, ...]) -> Tensor:
-    """Return class probabilities (C, X, Y, Z) on the grid of `shape` that was shrunk, linear in between."""
+    """Return class probabilities (C, X, Y, Z) on the grid of `shape` that was shrunk, linear in between.
+
+    Without factors the volume was resampled, its extent as it was (see `m3hl.data.resample`).
+    """
     if factors is None:
-        return probability
+        if probability.shape[1:] == tuple(shape):
+            return probability
+        return torch.nn.functional.interpolate(probability[None], size=tuple(shape), mode="trilinear")[0]
     scale = [float(factor) for factor in factors]
     large = torch.nn.functional.interpolate(probability[None], scale_factor=scale, mode="trilinear")[0]
     return large[(slice(None), *(slice(n) for n in shape))]

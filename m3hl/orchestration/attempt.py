@@ -13,8 +13,8 @@ from m3hl.training.interruption import SAVED
 
 TAIL = 2**16
 """Bytes at the end of a log that are read; an attempt's last words are among them."""
-TRAINING_STAGE = re.compile(r" · (stage \d+ of \d+, .+)$")
-"""End of the label of a training in stages, as `m3hl.training.session.stage_label` writes it."""
+TRAINING_STAGE = re.compile(r" [·-] (stage \d+ of \d+, .+)$")
+"""End of the label of a training in stages, as `m3hl.training.session.stage_label` writes it, or `plain` it."""
 VALIDATION_DICE = re.compile(r"\bDice (\d+\.\d)$")
 
 

@@ -50,6 +50,7 @@ def main(device: str, threads: int | None, rounds: int, minutes: float, tiny: bo
     in_order = {
         **named(measures.eager, measures.parts, measures.validation, measures.places, measures.inference),
         **{f"step, {name}": partial(measures.beside_supervised, name) for name in others},
+        **named(measures.views),
         # What takes longest to begin comes last: compiling.
         **named(measures.kernels, measures.graphs),
     }

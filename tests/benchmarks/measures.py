@@ -96,6 +96,12 @@ def beside_supervised(method: str, subject: Subject) -> dict[str, Any]:
     return found
 
 
+def views(subject: Subject) -> dict[str, Any]:
+    """Return the seconds of the views that AD-MT makes of a batch, and their shares of its step."""
+    run = subject.others["ad-mt"]
+    return {"views": steps.views_of_a_step(run, subject.path, subject.usual, subject.rounds)}
+
+
 def parts(subject: Subject) -> dict[str, Any]:
     """Return the seconds of each part of a step."""
     return {"parts": steps.parts_of_a_step(subject.run, subject.path, subject.usual, subject.rounds)}

@@ -17,6 +17,8 @@ from m3hl.data.placement import Budget
 from m3hl.data.store import Store
 from m3hl.methods import m3hl
 from m3hl.methods.parts import copy_paste
+from m3hl.methods.parts.cut_mix import CutMix
+from m3hl.methods.parts.strong import strong
 from m3hl.training.session import MEMORY_FORMAT
 from m3hl.training.step import step
 from tests.benchmarks.clock import Parts, seconds_by_turns, seconds_each
@@ -28,7 +30,7 @@ BUDGETS = {"device": Budget(2**40, 2**40), "host": Budget(0, 2**40), "store": Bu
 
 
 class Training:
-    """A run that is driven step by step.
+    """A run, or its last stage, that is driven step by step.
 
     Args:
         settings: of the run.
@@ -105,17 +107,35 @@ def beside_supervised(
 
 
 def passes_of_a_step(training: Training) -> int:
-    """Return the images that pass the networks in a step; those whose gradient is kept count three times."""
+    """Return the images that pass the networks' encoders in a step; those that pass back too count three times."""
     passes = []
 
     def count(_: nn.Module, inputs: tuple[Tensor, ...], __: Any) -> None:
         passes.append(len(inputs[0]) * (3 if torch.is_grad_enabled() else 1))
 
-    hooks = [network.register_forward_hook(count) for network in training.method.networks().values()]
+    networks = training.method.networks().values()
+    hooks = [getattr(network, "encoder", network).register_forward_hook(count) for network in networks]
     training.step()
     for hook in hooks:
         hook.remove()
     return sum(passes)
+
+
+def views_of_a_step(settings: RunSettings, path: Path, execution: Execution, rounds: int) -> dict[str, float]:
+    """Return the seconds of a strong and of a mixed view of the unlabeled batch, and their shares of a step."""
+    with Store(path) as store, closing(Training(settings, store, execution)) as training:
+        batch = training.batches.draw(0)
+        images = batch.unlabeled_images
+
+        def mixed() -> Tensor:
+            return CutMix.draw(batch.rng, len(images), settings.crop, images.device)(images)
+
+        views = {"strong": lambda: strong(images, batch.generator(), blurred=0.5), "mixed": mixed}
+        calls = [training.step, *views.values()]
+        seconds, *found = seconds_by_turns(calls, rounds, execution.device)
+    return dict(zip(views, found, strict=True)) | {
+        f"{name}_share": each / seconds for name, each in zip(views, found, strict=True)
+    }
 
 
 def parts_of_a_step(settings: RunSettings, path: Path, execution: Execution, rounds: int) -> dict[str, float]:

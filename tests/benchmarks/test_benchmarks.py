@@ -26,6 +26,12 @@ PASSES = {
     "cutmix": 11 / 12,
     "cps": 2,
     "dtc": 1,
+    "sassnet": 4 / 3,
+    "ss-net": 10 / 3,
+    "mc-net": 1,
+    "ad-mt": 11 / 6,
+    "ps-mt, warm-up": 3 / 2,
+    "ps-mt, self-training": 4 / 3,
     "bcp, pretraining": 1 / 4,
     "bcp, self-training": 2 / 3,
     "abd, pretraining": 1 / 4,
@@ -89,6 +95,7 @@ def test_the_benchmarks_run(tmp_path):
             row = found[f"step, {method}"]
             assert row["of_supervised"] == row["seconds"] / row["supervised"] > 0
             assert row["passes"] == pytest.approx(PASSES.get(method, row["passes"]))
+        assert found["views"]["strong"] > 0
         assert sum(found["parts"].values()) > 0
         assert 0 < found["validation"]["share"] < 1
         assert found["inference"]["voxels_that_differ"] == 0

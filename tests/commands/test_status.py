@@ -162,6 +162,17 @@ def test_a_training_in_stages_shows_which_one_it_is_in(results):
     assert results.status()["training_stage"] is None
 
 
+def test_a_log_and_a_terminal_without_the_signs(results):
+    results.preprocessed()
+    plain = line(50, label="hearts · bcp · stage 1 of 2, pretraining").translate(str.maketrans("█░·", "#.-"))
+    results.log("train.log", plain)
+    assert results.status()["training_stage"] == "stage 1 of 2, pretraining"
+    command = [sys.executable, "-m", "m3hl", "status", str(results.folder)]
+    western = os.environ | {"PYTHONIOENCODING": "latin-1"}
+    shown = subprocess.run(command, env=western, capture_output=True, check=True)
+    assert b"pretraining  #####...............  25% 50/200  val" in shown.stdout
+
+
 def test_a_training_that_has_only_begun_has_no_numbers(results):
     results.preprocessed()
     results.log("train.log", "hearts  54 labeled samples")

@@ -24,15 +24,21 @@ NAMES = (
     "mean-teacher",
     "ua-mt",
     "dtc",
+    "sassnet",
+    "ss-net",
+    "mc-net",
     "bcp",
+    "ad-mt",
+    "ps-mt",
     "abd",
     "omf",
 )
 METHODS = [(n, name) for name in NAMES for n in dimensions(name)]
 # A voxel near the threshold is sure in one precision and not in the other.
-SURE_OF_ALL = {"cutmix": {"confidence_threshold": 0.01}}
-# Here each voxel is certain, or under the mantle, or not by itself; and squares of small differences are compared.
-TOLERANCE = {"ua-mt": 0.1, "omf": 0.1}
+SURE_OF_ALL = {name: {"confidence_threshold": 0.01} for name in ("cutmix", "ad-mt", "ps-mt")}
+# Here each voxel is certain, in conflict, or under the mantle, or not by itself; and UA-MT compares the squares of
+# small differences.
+TOLERANCE = dict.fromkeys(("ua-mt", "ad-mt", "ps-mt", "omf"), 0.1)
 
 
 @pytest.fixture

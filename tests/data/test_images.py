@@ -114,12 +114,10 @@ def test_nan_is_found_also_where_itk_hides_it(tmp_path, rng, ending, kind, value
 
 
 def test_what_is_no_volume_is_refused(tmp_path):
-    flat, colour = tmp_path / "flat.mha", tmp_path / "colour.mha"
-    sitk.WriteImage(sitk.GetImageFromArray(np.zeros((4, 5))), str(flat))
+    colour = tmp_path / "colour.mha"
     sitk.WriteImage(sitk.GetImageFromArray(np.zeros((4, 5, 6, 3)), isVector=True), str(colour))
     (tmp_path / "text.nii.gz").write_bytes(gzip.compress(b"no image"))
     for name, message in [
-        ("flat.mha", "2 axes and 1 values"),
         ("colour.mha", "3 axes and 3 values"),
         ("text.nii.gz", "cannot read this image"),
         ("none.nii.gz", "there is no such image"),

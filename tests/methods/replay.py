@@ -33,6 +33,12 @@ def batch_of(images, labels, rng=None, iteration=0, iterations=1, dtype=torch.fl
     return Batch(images[:count], torch.from_numpy(labels), images[count:], rng, iteration, iterations)
 
 
+def boxes_of(row):
+    """Return a row's boxes (starts of all axes, then ends) as (count, 2, axes)."""
+    boxes = np.array(row["boxes"])
+    return boxes.reshape(len(boxes), 2, -1)
+
+
 def norm(tensors):
     """Return the Euclidean norm of several tensors together."""
     return torch.cat([t.detach().double().flatten() for t in tensors]).norm().item()
@@ -51,3 +57,18 @@ def copies(tensors):
 def change(tensors, before):
     """Return the norm of what has changed."""
     return norm([t.detach() - b for t, b in zip(tensors, before, strict=True)])
+
+
+def watch(network):
+    """Return the list to which each forward pass adds its input, its logits and its mode."""
+    passes = []
+    network.register_forward_hook(
+        lambda module, args, out: passes.append((args[0].numpy(), out.logits.detach().numpy(), module.training))
+    )
+    return passes
+
+
+def state_of(network):
+    """Return all that a teacher follows, flat."""
+    values = [*network.parameters(), *running_statistics(network)]
+    return torch.cat([value.detach().flatten().clone() for value in values])

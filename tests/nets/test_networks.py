@@ -62,6 +62,24 @@ def test_head_reads_the_head_input_and_nothing_else(dimensions):
     assert torch.equal(network.decoder.head(out.head_input), out.logits)
 
 
+@torch.no_grad()
+@pytest.mark.parametrize("dimensions", [2, 3])
+def test_encoder_and_decoder_can_be_called_apart(dimensions):
+    network, image = nets.build(dimensions, classes=3, channels=2).eval(), torch.randn(2, 1, *(32,) * dimensions)
+    encoded, out = network.encoder(image), network(image)
+    for n, level in enumerate(encoded.levels):
+        assert level.shape == (2, 2 * 2**n, *(32 // 2**n,) * dimensions)
+    decoded = network.decoder(encoded.levels)
+    for apart, together in (
+        (decoded.logits, out.logits),
+        (decoded.last, out.last_decoder),
+        (decoded.head_input, out.head_input),
+        (encoded.first_down, out.first_down),
+        (encoded.levels[-1], out.bottleneck),
+    ):
+        assert torch.equal(apart, together)
+
+
 @pytest.mark.parametrize("dimensions", [2, 3])
 def test_first_down_sees_no_deeper_layer(dimensions):
     torch.manual_seed(0)
