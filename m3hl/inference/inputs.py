@@ -8,7 +8,7 @@ import SimpleITK as sitk
 
 from m3hl.errors import UserError
 
-ENDINGS = (".nii.gz", ".nii", ".nrrd", ".mha", ".mhd")
+ENDINGS = (".nii.gz", ".nii", ".nrrd", ".mha", ".mhd", ".png", ".tif", ".tiff")
 
 
 def find_images(given: Iterable[Path]) -> list[Path]:

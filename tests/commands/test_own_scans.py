@@ -150,3 +150,13 @@ def test_several_runs_decide_by_the_mean_of_their_probabilities(m3hl, own, heart
     assert "only runs on the same data can segment together" in m3hl(
         "predict", *strangers, "--out", tmp_path / "x", scan
     )
+
+
+def test_slices_in_files_of_their_own_are_segmented(m3hl, hearts, tmp_path):
+    rng = np.random.default_rng(0)
+    for ending in ("png", "tif"):
+        slices = sitk.GetImageFromArray(rng.integers(0, 4000, (32, 32)).astype(np.uint16))
+        sitk.WriteImage(slices, str(tmp_path / f"{ending}1.{ending}"))
+    assert m3hl("predict", "--weights", hearts.run / "best.pt", "--out", tmp_path / "out", tmp_path) is None
+    for name in ("png1", "tif1"):
+        assert sitk.ReadImage(str(tmp_path / "out" / f"{name}.nii.gz")).GetSize() == (32, 32, 1)
