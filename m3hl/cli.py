@@ -1,5 +1,6 @@
 """The command line: `m3hl STAGE …`, one module in `m3hl.commands` per stage."""
 
+import codecs
 import importlib
 import io
 import logging
@@ -10,7 +11,8 @@ import click
 from click.shell_completion import CompletionItem
 
 from m3hl import __version__
-from m3hl.errors import ERROR, MISTAKE, UserError
+from m3hl.errors import ERROR, MISTAKE, UserError, is_out_of_memory
+from m3hl.progress import plain
 from m3hl.provenance.origin import origin
 
 log = logging.getLogger(__name__)
@@ -75,12 +77,6 @@ def cli(log: Path | None) -> None:
     logging.captureWarnings(True)
 
 
-def is_out_of_memory(error: Exception) -> bool:
-    """Return whether the memory of the computer or the GPU did not suffice; torch has its own words for it."""
-    kinds = {kind.__name__ for kind in type(error).__mro__}
-    return bool(kinds & {"MemoryError", "OutOfMemoryError"}) or "DefaultCPUAllocator" in str(error)
-
-
 def first_sentence(error: Exception) -> str:
     """Return the beginning of an error's message."""
     line = next(iter(str(error).splitlines()), "") or type(error).__name__
@@ -89,9 +85,11 @@ def first_sentence(error: Exception) -> str:
 
 def main() -> None:
     """Run the command line; a `UserError` becomes one line and exit code 1."""
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        # As stderr does it: a terminal that cannot show a sign must not end a command.
-        sys.stdout.reconfigure(errors="backslashreplace")
+    codecs.register_error(plain.__name__, plain)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # A terminal that cannot show a sign must not end a command, nor show twenty escapes for a bar.
+            stream.reconfigure(errors=plain.__name__)
     try:
         cli.main(prog_name="m3hl")
     except UserError as error:

@@ -1,5 +1,6 @@
 """Progress as plain lines, so that parallel jobs, log files and CI can all show it."""
 
+import codecs
 import logging
 import re
 import time
@@ -8,11 +9,13 @@ from dataclasses import dataclass
 log = logging.getLogger(__name__)
 
 BAR_WIDTH = 20
+PLAIN = {"█": "#", "░": ".", "·": "-", "³": "3"}
+"""What stands for a sign that a terminal's encoding lacks; for any other its escape."""
 LINE = re.compile(
-    rf"^.*  [█░]{{{BAR_WIDTH}}} +\d+% (?P<done>\d+)/(?P<total>\d+)(?:  (?P<text>.*))?"
-    r"  (?:(?P<left>[\d:]+|\?) left|took [\d:]+)$"
+    rf"^(?P<label>.*)  (?:[█░#.]|\\u25(?:88|91)){{{BAR_WIDTH}}} +\d+% (?P<done>\d+)/(?P<total>\d+)"
+    r"(?:  (?P<text>.*))?  (?:(?P<left>[\d:]+|\?) left|took [\d:]+)$"
 )
-"""What `Progress.line` writes."""
+"""What `Progress.line` writes, and what terminals without its signs make of it."""
 
 
 @dataclass(frozen=True)
@@ -23,12 +26,14 @@ class Step:
         done, total: steps.
         text: the numbers behind the bar.
         left: seconds that were left; None where that was not known, 0 at the end.
+        label: what was being done.
     """
 
     done: int
     total: int
     text: str
     left: int | None
+    label: str
 
 
 class Progress:
@@ -72,6 +77,15 @@ def bar(done: int, total: int) -> str:
     return f"{'█' * round(share * BAR_WIDTH):░<{BAR_WIDTH}} {share:4.0%} {done}/{total}"
 
 
+def plain(error: UnicodeError) -> tuple[str | bytes, int]:
+    """Return what is written in place of signs that an encoding lacks, and where to go on; see `codecs`."""
+    if not isinstance(error, UnicodeEncodeError):
+        return codecs.backslashreplace_errors(error)
+    signs = error.object[error.start : error.end]
+    known = (PLAIN.get(sign) or sign.encode("ascii", "backslashreplace").decode() for sign in signs)
+    return "".join(known), error.end
+
+
 def clock(seconds: float) -> str:
     """Return seconds as `m:ss` or `h:mm:ss`.
 
@@ -87,11 +101,11 @@ def read_line(line: str) -> Step | None:
     """Return what a line of a log says about progress, None where it is another line.
 
     >>> read_line("a  ██████████░░░░░░░░░░  50% 3/6  Dice 80.0  0:12 left")
-    Step(done=3, total=6, text='Dice 80.0', left=12)
+    Step(done=3, total=6, text='Dice 80.0', left=12, label='a')
     """
     found = LINE.match(line)
     if found is None:
         return None
     left = found["left"] or "0"
     seconds = None if left == "?" else sum(int(part) * 60**n for n, part in enumerate(reversed(left.split(":"))))
-    return Step(int(found["done"]), int(found["total"]), found["text"] or "", seconds)
+    return Step(int(found["done"]), int(found["total"]), found["text"] or "", seconds, found["label"])

@@ -58,11 +58,7 @@ class Reference:
         assert {layer["where"] for layer in layers} == {name for name, _ in network.named_parameters()}
         with torch.no_grad():
             for layer in layers:
-                noise = np.random.RandomState(seed * 1000 + layer["index"]).standard_normal(layer["shape"])
-                he = np.sqrt(2 / np.prod(layer["shape"][1:]))
-                scale, shift = SCALE_AND_SHIFT.get(layer["kind"], (he, 0.0))
-                values = torch.from_numpy((scale * noise + shift).astype(np.float32))
-                parameter = network.get_parameter(layer["where"])
+                values, parameter = weights_of(layer, seed), network.get_parameter(layer["where"])
                 assert parameter.shape == values.shape
                 parameter.copy_(values)
         return dropout_off(network)
@@ -84,6 +80,14 @@ class Reference:
         if every := self.facts.get("every", {}).get(name):
             actual = actual.ravel()[::every]
         np.testing.assert_allclose(actual, expected, rtol=rtol, atol=rtol * expected.std())
+
+
+def weights_of(layer, seed):
+    """Return the values of a parameter of which a pair's list says index, kind and shape."""
+    noise = np.random.RandomState(seed * 1000 + layer["index"]).standard_normal(layer["shape"])
+    he = np.sqrt(2 / np.prod(layer["shape"][1:]))
+    scale, shift = SCALE_AND_SHIFT.get(layer["kind"], (he, 0.0))
+    return torch.from_numpy((scale * noise + shift).astype(np.float32))
 
 
 def dropout_off(network):

@@ -1,5 +1,6 @@
 """Progress lines: plain wherever they go, rare, and read back by `m3hl status`."""
 
+import codecs
 import io
 import logging
 import os
@@ -13,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from m3hl import progress
-from m3hl.progress import Progress, Step, clock, read_line
+from m3hl.progress import Progress, Step, clock, plain, read_line
 
 CODE = """
 import logging, sys
@@ -64,7 +65,7 @@ def test_the_time_left_comes_from_this_attempt_alone(at, caplog):
 
 
 def test_before_the_first_step_the_time_left_is_not_known():
-    assert read_line(Progress("x", 4).line(10.0, "")) == Step(0, 4, "", None)
+    assert read_line(Progress("x", 4).line(10.0, "")) == Step(0, 4, "", None, "x")
 
 
 @pytest.mark.parametrize(
@@ -90,6 +91,16 @@ def test_every_line_is_read_back(total, share, elapsed, label, text):
         assert step.left == 0
     elif shown.done:
         assert step.left == round(elapsed * (total - shown.done) / shown.done)
+
+
+def test_a_terminal_without_the_signs_gets_a_bar_that_is_read_back_too():
+    codecs.register_error("plain", plain)
+    line = Progress("d · m3hl", 4, done=2).line(10.0, "Dice 1.0").replace("?", "0:01")
+    shown = line.encode("ascii", "plain").decode()
+    assert shown == "d - m3hl  ##########..........  50% 2/4  Dice 1.0  0:01 left"
+    assert read_line(shown) == Step(2, 4, "Dice 1.0", 1, "d - m3hl")
+    assert read_line(line.encode("ascii", "backslashreplace").decode()).done == 2
+    assert "10 µm ∞".encode("latin-1", "plain") == b"10 \xb5m \\u221e"
 
 
 @given(st.integers(0, 10**7))

@@ -95,6 +95,7 @@ def command(
                 **({"shrink": protocol.shrink} if protocol.shrink else {}),
             },
             "split": split,
+            "selection": weights.selection,
             "cases": len(cases),
             **({"others": others} if others else {}),
             "provenance": stopwatch.record(

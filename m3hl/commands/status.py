@@ -63,7 +63,7 @@ def detail(status: Status) -> str:
     if step is None:
         return f"{status.stage} begins"
     parts = [
-        "" if status.stage == "train" else status.stage,
+        (status.attempt.training_stage or "") if status.stage == "train" else status.stage,
         bar(step.done, step.total),
         f"val Dice {dice:.1f}" if dice is not None and status.stage == "train" else "",
         f"{clock(step.left)} left" if step.left else "",

@@ -16,7 +16,7 @@ from m3hl.data.samples import Samples
 from m3hl.data.store import CaseInfo, Store
 from m3hl.errors import UserError
 
-LABELED_ORDER, UNLABELED_ORDER, VIEWS, METHOD = range(4)
+LABELED_ORDER, UNLABELED_ORDER, VIEWS, METHOD, TURNS = range(5)
 """Purposes of random numbers: each has a stream of its own."""
 
 
@@ -31,6 +31,7 @@ class Batch:
         rng: the iteration's own source of random choices, for the method's masks.
         iteration: t, those of the stage that are done.
         iterations: T, all of the stage.
+        unlabeled_pass: how often the stage had drawn every unlabeled sample before.
     """
 
     labeled_images: Tensor
@@ -39,6 +40,7 @@ class Batch:
     rng: np.random.Generator
     iteration: int = 0
     iterations: int = 1
+    unlabeled_pass: int = 0
 
     def generator(self) -> torch.Generator:
         """Return a new source of random numbers on the images' device: noise for every voxel is drawn there."""
@@ -130,7 +132,8 @@ class Batches:
             images, labels = others[:0], torch.empty((0, *self.crop), dtype=torch.int64, device=others.device)
         if others is None:
             others = images[:0]
-        return Batch(images, labels, others, self._rng(METHOD, iteration), iteration, self.iterations)
+        done = iteration * self.counts[1] // len(self.unlabeled) if unlabeled else 0
+        return Batch(images, labels, others, self._rng(METHOD, iteration), iteration, self.iterations, done)
 
     @property
     def place(self) -> Place:

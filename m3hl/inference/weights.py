@@ -95,7 +95,8 @@ class Weights:
             raise UserError(f"{path}: this is no weights file of this version of m3hl; use a run's best.pt")
         try:
             facts = json.loads(value["facts"])
-            settings = RunSettings.model_validate(facts["settings"])
+            # The file may be a stranger's, and the method's name one of a file of his.
+            settings = RunSettings.model_validate(facts["settings"], context={"untrusted": True})
             dataset = DatasetConfig.model_validate(facts["dataset"])
 
             def fitting(state: dict[str, Tensor], choice: dict[str, Any]) -> Self:

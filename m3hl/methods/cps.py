@@ -1,7 +1,6 @@
 """CPS: cross pseudo supervision (Chen et al., CVPR 2021), as the SSL4MIS benchmark ported it to medical images."""
 
 from collections.abc import Callable, Iterable
-from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -10,10 +9,8 @@ from m3hl import nets
 from m3hl.config.run import RunSettings
 from m3hl.data.batches import Batch
 from m3hl.methods import method
-from m3hl.methods.parts.losses import cross_entropy, segmentation_loss, single
+from m3hl.methods.parts.losses import cross_entropy, single, supervised_loss
 from m3hl.methods.parts.schedules import ramp_of_run
-
-supervised_loss = partial(segmentation_loss, region=None, dice="squared", reduction="mean", epsilon=1e-5)
 
 
 class Method(method.Method):

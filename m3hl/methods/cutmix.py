@@ -11,7 +11,7 @@ from m3hl.config.run import RunSettings
 from m3hl.data.batches import Batch
 from m3hl.methods import method
 from m3hl.methods.parts.boxes import box_masks, draw_boxes
-from m3hl.methods.parts.losses import cross_entropy, segmentation_loss, single
+from m3hl.methods.parts.losses import single, supervised_loss
 from m3hl.methods.parts.mix import mix
 from m3hl.methods.parts.schedules import ramp_of_run, warm_up_decay
 from m3hl.methods.parts.teacher import update_teacher
@@ -37,7 +37,13 @@ class Method(method.Method):
         options = self.options
         a, b = batch.unlabeled_images.chunk(2)
         mask = self.draw_masks(batch)
-        supervised = self.supervised(self.student(batch.labeled_images).logits, batch.labels)
+        supervised = supervised_loss(
+            self.student(batch.labeled_images).logits,
+            batch.labels,
+            options.supervised,
+            options.dice,
+            options.dice_epsilon,
+        )
         # In train mode, as the student: batch statistics of a alone, then of b, and dropout.
         with torch.no_grad():
             taught_a, taught_b = (single(self.teacher(images).logits).softmax(1) for images in (a, b))
@@ -59,13 +65,6 @@ class Method(method.Method):
         """Return M (B_u / 2, *crop), true inside each pair's box, where image b is seen."""
         boxes = draw_boxes(batch.rng, self.unlabeled_batch // 2, self.settings.crop, self.options.box_share)
         return box_masks(boxes, self.settings.crop, batch.unlabeled_images.device)
-
-    def supervised(self, logits: Tensor, labels: Tensor) -> Tensor:
-        """Return L_sup: (CE + Dice) / 2, or CE."""
-        o = self.options
-        if o.supervised == "ce":
-            return cross_entropy(single(logits), labels)
-        return segmentation_loss(logits, labels, None, o.dice, "mean", epsilon=o.dice_epsilon)
 
     def pseudo_labels(self, network: Callable[[Tensor], nets.Output], images: Tensor) -> Tensor:
         """Return the labels that a network as teacher gives unlabeled images, half after half."""

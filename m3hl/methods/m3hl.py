@@ -12,14 +12,17 @@ from m3hl.compute.team import Team
 from m3hl.config.run import RunSettings
 from m3hl.data.batches import Batch
 from m3hl.errors import UserError
-from m3hl.methods import method
+from m3hl.methods.parts.copy_paste import CopyPaste
 from m3hl.methods.parts.losses import high_level_loss, low_level_loss, pooled, segmentation_loss
-from m3hl.methods.parts.mix import draw_masks, mix
-from m3hl.methods.parts.teacher import pseudo_label, update_teacher
+from m3hl.methods.parts.mix import draw_masks
+from m3hl.methods.parts.teacher import update_teacher
 
 
-class Method(method.Method):
-    """Student and teacher, trained by L = L_mix + λ (L_low + L_high) (Eq. 1)."""
+class Method(CopyPaste):
+    """Student and teacher, trained by L = L_mix + λ (L_low + L_high) (Eq. 1).
+
+    L_mix is the loss of BCP's self-training. Its own are the mask, L_low and L_high; there is no pretraining.
+    """
 
     def __init__(self, settings: RunSettings) -> None:
         super().__init__(settings)
@@ -44,48 +47,23 @@ class Method(method.Method):
         options, team = self.options, self.team
         mask = self.draw_mask(batch)
         team.prepare(batch.rng, self.student, self.teacher)
-        labeled_images, labels, unlabeled_images = (
-            team.own(halves.chunk(2)) for halves in (batch.labeled_images, batch.labels, batch.unlabeled_images)
-        )
-        with torch.no_grad():
-            taught = self.forward_streams(self.teacher, unlabeled_images)
-            pseudo_labels = [pseudo_label(out.logits) for out in taught]
-
-        labeled_side = [mask if keeps == "labeled" else 1 - mask for keeps in team.own(options.mask_keeps)]
-        mixed_images = [
-            mix(labeled, unlabeled, side)
-            for labeled, unlabeled, side in zip(labeled_images, unlabeled_images, labeled_side, strict=True)
-        ]
-        student = self.forward_streams(self.student if team.size == 1 else self.averaged_student, mixed_images)
+        pasted = self.paste(self.student if team.size == 1 else self.averaged_student, batch, mask)
 
         losses: dict[str, Tensor] = {}
         total = torch.zeros((), device=mask.device)
         if options.mix_loss:
-            streams = zip(student, labels, pseudo_labels, labeled_side, strict=True)
-            terms = [self.mix_loss(out.logits, y, pseudo, side) for out, y, pseudo, side in streams]
-            losses["mix"] = team.sum(terms)
+            losses["mix"] = team.sum(self.mix_losses(pasted))
             total = total + losses["mix"]
         if options.consistency_loss:
-            losses["low"] = low_level_loss(*self.features(options.low_features, student, taught))
-            losses["high"] = high_level_loss(*self.features(options.high_features, student, taught))
+            streams = pasted.student, pasted.taught
+            losses["low"] = low_level_loss(*self.features(options.low_features, *streams))
+            losses["high"] = high_level_loss(*self.features(options.high_features, *streams))
             total = total + options.consistency_weight * (losses["low"] + losses["high"])
         if options.supervised_loss:
             logits = self.student(batch.labeled_images).logits
             losses["supervised"] = segmentation_loss(logits, batch.labels, None, options.dice, options.reduction)
             total = total + losses["supervised"]
         return {"loss": total} | losses
-
-    def pseudo_labels(self, network: Callable[[Tensor], nets.Output], images: Tensor) -> Tensor:
-        """Return the labels that a network as teacher gives two streams of unlabeled images."""
-        taught = self.forward_streams(network, images.chunk(2))
-        return torch.cat([pseudo_label(out.logits) for out in taught])
-
-    def mix_loss(self, logits: Tensor, labels: Tensor, pseudo_labels: Tensor, labeled_side: Tensor) -> Tensor:
-        """Return one stream's term of L_mix (Eq. 3): each side of the mask with its own target and weight."""
-        o = self.options
-        labeled = segmentation_loss(logits, labels, labeled_side, o.dice, o.reduction)
-        unlabeled = segmentation_loss(logits, pseudo_labels, 1 - labeled_side, o.dice, o.reduction)
-        return o.labeled_weight * labeled + o.unlabeled_weight * unlabeled
 
     def draw_mask(self, batch: Batch) -> Tensor:
         """Return M for one stream, (B/2, *crop); the same mask serves both streams."""
@@ -95,12 +73,16 @@ class Method(method.Method):
             return torch.ones(count, *crop, device=device)
         return draw_masks(batch.rng, count, crop, self.options.mask_patch(crop), self.options.mask_ratio, device)
 
+    def own(self, streams: Sequence) -> Sequence:
+        """Return of something for streams a and b what this process computes with."""
+        return self.team.own(streams)
+
     def forward_streams(
         self, network: Callable[[Tensor], nets.Output], streams: Sequence[Tensor]
     ) -> list[nets.Output]:
         """Pass the streams through a network one after the other, or as one batch (`forward: joint`)."""
         if self.options.forward == "separate":
-            return [network(stream) for stream in streams]
+            return super().forward_streams(network, streams)
         joint = network(torch.cat(list(streams)))
         return [nets.Output(*halves) for halves in zip(*(t.chunk(2) for t in joint), strict=True)]
 

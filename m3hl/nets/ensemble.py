@@ -22,4 +22,8 @@ class Ensemble(nn.Module):
     def forward(self, image: Tensor) -> Output:
         """Return the mean logits of an image, with the features of the first network."""
         outputs = [member(image) for member in self.members]
-        return outputs[0]._replace(logits=torch.stack([out.logits for out in outputs]).mean(0))
+        return outputs[0]._replace(logits=self.combine([out.logits for out in outputs]))
+
+    def combine(self, logits: list[Tensor]) -> Tensor:
+        """Return what the members' logits make together."""
+        return torch.stack(logits).mean(0)

@@ -2,7 +2,7 @@
 
 from torch import Tensor, nn
 
-from m3hl.nets.output import Output
+from m3hl.nets.output import Decoded, Encoded, Output, Upsampling
 
 
 class VNet(nn.Module):
@@ -21,8 +21,8 @@ class VNet(nn.Module):
     def forward(self, image: Tensor) -> Output:
         """Segment volumes (B, 1, X, Y, Z); each axis must be a multiple of 16."""
         levels, first_down = self.encoder(image)
-        last, logits = self.decoder(levels)
-        return Output(logits, first_down=first_down, bottleneck=levels[-1], last_decoder=last)
+        last, head_input, logits = self.decoder(levels)
+        return Output(logits, first_down, bottleneck=levels[-1], last_decoder=last, head_input=head_input)
 
 
 class Encoder(nn.Module):
@@ -42,42 +42,43 @@ class Encoder(nn.Module):
         self.block5 = convolutions(3, 16 * c, 16 * c)
         self.dropout = nn.Dropout3d(0.5)
 
-    def forward(self, image: Tensor) -> tuple[list[Tensor], Tensor]:
-        """Return the features of each level, finest first, and the output of the first down-sampling."""
+    def forward(self, image: Tensor) -> Encoded:
+        """Return the features of each level, and those of the first down-sampling before their convolutions."""
         level1 = self.block1(image)
         first_down = self.down1(level1)
         level2 = self.block2(first_down)
         level3 = self.block3(self.down2(level2))
         level4 = self.block4(self.down3(level3))
         level5 = self.dropout(self.block5(self.down4(level4)))
-        return [level1, level2, level3, level4, level5], first_down
+        return Encoded([level1, level2, level3, level4, level5], first_down)
 
 
 class Decoder(nn.Module):
-    """Four transposed convolutions with additive skips, 3, 3, 2 and 1 convolutions, and a 1³ head."""
+    """Four up-samplings with additive skips, 3, 3, 2 and 1 convolutions, and a 1³ head."""
 
-    def __init__(self, channels: int, classes: int) -> None:
+    def __init__(self, channels: int, classes: int, upsampling: Upsampling = "transposed") -> None:
         super().__init__()
         c = channels
-        self.up5 = up(16 * c)
+        self.up5 = up(16 * c, upsampling)
         self.block6 = convolutions(3, 8 * c, 8 * c)
-        self.up6 = up(8 * c)
+        self.up6 = up(8 * c, upsampling)
         self.block7 = convolutions(3, 4 * c, 4 * c)
-        self.up7 = up(4 * c)
+        self.up7 = up(4 * c, upsampling)
         self.block8 = convolutions(2, 2 * c, 2 * c)
-        self.up8 = up(2 * c)
+        self.up8 = up(2 * c, upsampling)
         self.block9 = convolutions(1, c, c)
         self.dropout = nn.Dropout3d(0.5)
         self.head = nn.Conv3d(c, classes, kernel_size=1)
 
-    def forward(self, levels: list[Tensor]) -> tuple[Tensor, Tensor]:
-        """Return the up-sampled map after the last skip addition, and the logits."""
+    def forward(self, levels: list[Tensor]) -> Decoded:
+        """Return the up-sampled map after the last skip addition, the features after dropout, and the logits."""
         level1, level2, level3, level4, level5 = levels
         x = self.block6(self.up5(level5) + level4)
         x = self.block7(self.up6(x) + level3)
         x = self.block8(self.up7(x) + level2)
         last = self.up8(x) + level1
-        return last, self.head(self.dropout(self.block9(last)))
+        head_input = self.dropout(self.block9(last))
+        return Decoded(last, head_input, self.head(head_input))
 
 
 def convolutions(count: int, n_in: int, n_out: int) -> nn.Sequential:
@@ -94,8 +95,17 @@ def down(n_in: int) -> nn.Sequential:
     return nn.Sequential(nn.Conv3d(n_in, 2 * n_in, kernel_size=2, stride=2), nn.BatchNorm3d(2 * n_in), nn.ReLU())
 
 
-def up(n_in: int) -> nn.Sequential:
-    """Return a transposed 2³ convolution of stride 2 that halves the channels."""
-    return nn.Sequential(
-        nn.ConvTranspose3d(n_in, n_in // 2, kernel_size=2, stride=2), nn.BatchNorm3d(n_in // 2), nn.ReLU()
-    )
+def up(n_in: int, upsampling: Upsampling) -> nn.Sequential:
+    """Return a transposed 2³ convolution of stride 2, or up-sampling and a 3³ one, that halves the channels."""
+    if upsampling == "transposed":
+        layers: list[nn.Module] = [nn.ConvTranspose3d(n_in, n_in // 2, kernel_size=2, stride=2)]
+    else:
+        layers = [doubled(upsampling), nn.Conv3d(n_in, n_in // 2, kernel_size=3, padding=1)]
+    return nn.Sequential(*layers, nn.BatchNorm3d(n_in // 2), nn.ReLU())
+
+
+def doubled(upsampling: Upsampling) -> nn.Module:
+    """Return what doubles each axis by interpolation."""
+    if upsampling == "nearest":
+        return nn.Upsample(scale_factor=2, mode="nearest")
+    return nn.Upsample(scale_factor=2, mode="trilinear", align_corners=True)

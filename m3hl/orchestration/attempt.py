@@ -13,6 +13,8 @@ from m3hl.training.interruption import SAVED
 
 TAIL = 2**16
 """Bytes at the end of a log that are read; an attempt's last words are among them."""
+TRAINING_STAGE = re.compile(r" [·-] (stage \d+ of \d+, .+)$")
+"""End of the label of a training in stages, as `m3hl.training.session.stage_label` writes it, or `plain` it."""
 VALIDATION_DICE = re.compile(r"\bDice (\d+\.\d)$")
 
 
@@ -42,6 +44,12 @@ class Attempt:
         """The Dice (percent) behind the bar: of a training, that of its last validation."""
         found = VALIDATION_DICE.search(self.step.text) if self.step else None
         return float(found[1]) if found else None
+
+    @property
+    def training_stage(self) -> str | None:
+        """Which of its stages a training is in; None for one without stages, and for other jobs."""
+        found = TRAINING_STAGE.search(self.step.label) if self.step else None
+        return found[1] if found else None
 
 
 def read_attempt(log: Path) -> Attempt | None:

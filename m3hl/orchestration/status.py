@@ -58,6 +58,7 @@ class Status:
             **self.run._asdict(),
             "state": self.state,
             "stage": self.stage,
+            "training_stage": self.attempt.training_stage if self.attempt else None,
             "done": step and step.done,
             "total": step and step.total,
             "seconds_left": step and step.left,

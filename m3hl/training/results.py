@@ -26,7 +26,7 @@ def save_weights(
     result, *others = networks
     best = weights(result, training.selection)
     best.others = {name: weights(name, training.selections[name]) for name in others}
-    last = Selection("last")
+    last = Selection("last", result)
     last.offer(networks[result], training.iteration, None)
     files = {folder / "best.pt": best, folder / "last.pt": weights(result, last)}
     for path, value in files.items():

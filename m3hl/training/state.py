@@ -73,7 +73,7 @@ class Training:
         self.updates = method.updates()
         if before:
             method.take_over(before, self.updates)
-        self.selections = {name: Selection(rule) for name in method.results()}
+        self.selections = {name: Selection(rule, name) for name in method.results()}
 
     def offer(self, scores: dict[str, float]) -> None:
         """Offer the networks of the stage for selection, with their validation scores (percent)."""

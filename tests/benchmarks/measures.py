@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from m3hl import methods
 from m3hl.compute.execution import Execution
 from m3hl.config.dataset import DatasetConfig
 from m3hl.config.datasets import describe
@@ -23,7 +24,7 @@ class Subject:
 
     Attributes:
         run: M³HL on a data set.
-        others: runs of the methods that stand beside the supervised baseline, by name.
+        others: runs of the methods that stand beside the supervised baseline, by name, if for such data.
         dataset: its configuration.
         path: its store.
         device: where.
@@ -82,9 +83,23 @@ def step(subject: Subject, execution: Execution) -> dict[str, float]:
 
 
 def beside_supervised(method: str, subject: Subject) -> dict[str, Any]:
-    """Return the seconds per step of a method, beside supervised training on as many images."""
-    run = subject.others[method]
-    return {f"step, {method}": steps.beside_supervised(run, subject.path, subject.usual, subject.rounds)}
+    """Return the seconds per step of each stage of a method, beside supervised training on as many images.
+
+    Nothing for a method that is not for such data.
+    """
+    run, found = subject.others.get(method), {}
+    stages = methods.stages(run) if run else ()
+    for number, stage in enumerate(stages):
+        name = f"{method}, {stage.stage}" if len(stages) > 1 else method
+        row = steps.beside_supervised(run, subject.path, subject.usual, subject.rounds, number)
+        found[f"step, {name}"] = row
+    return found
+
+
+def views(subject: Subject) -> dict[str, Any]:
+    """Return the seconds of the views that AD-MT makes of a batch, and their shares of its step."""
+    run = subject.others["ad-mt"]
+    return {"views": steps.views_of_a_step(run, subject.path, subject.usual, subject.rounds)}
 
 
 def parts(subject: Subject) -> dict[str, Any]:

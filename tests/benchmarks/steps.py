@@ -16,6 +16,9 @@ from m3hl.data.batches import Batches
 from m3hl.data.placement import Budget
 from m3hl.data.store import Store
 from m3hl.methods import m3hl
+from m3hl.methods.parts import copy_paste
+from m3hl.methods.parts.cut_mix import CutMix
+from m3hl.methods.parts.strong import strong
 from m3hl.training.session import MEMORY_FORMAT
 from m3hl.training.step import step
 from tests.benchmarks.clock import Parts, seconds_by_turns, seconds_each
@@ -27,19 +30,22 @@ BUDGETS = {"device": Budget(2**40, 2**40), "host": Budget(0, 2**40), "store": Bu
 
 
 class Training:
-    """A run that is driven step by step.
+    """A run, or its last stage, that is driven step by step.
 
     Args:
         settings: of the run.
         store: the data set, open.
         execution: where and how.
         place: where the images are kept.
+        stage: of the run, from 0.
     """
 
-    def __init__(self, settings: RunSettings, store: Store, execution: Execution, place: str = "device") -> None:
+    def __init__(
+        self, settings: RunSettings, store: Store, execution: Execution, place: str = "device", stage: int = 0
+    ) -> None:
         torch.manual_seed(settings.seed)
         self.execution, self.iteration = execution, 0
-        self.method = methods.build(settings)
+        self.method = methods.build(settings, stage)
         self.method.to(execution.device, memory_format=MEMORY_FORMAT[settings.dimensions]).train()
         execution.prepare(list(self.method.networks().values()), deterministic=False)
         self.updates = self.method.updates()
@@ -70,8 +76,10 @@ def our_step(settings: RunSettings, path: Path, execution: Execution, rounds: in
         return seconds_each(training.step, rounds, execution.device)
 
 
-def beside_supervised(settings: RunSettings, path: Path, execution: Execution, rounds: int) -> dict[str, float]:
-    """Return the seconds of a method's step and of a supervised one on as many images, and what its passes say.
+def beside_supervised(
+    settings: RunSettings, path: Path, execution: Execution, rounds: int, stage: int
+) -> dict[str, float]:
+    """Return the seconds of a stage's step and of a supervised one on as many images, and what its passes say.
 
     Passes are counted as images that pass a network forward; one that is trained passes back too, which is twice
     as much. `of_passes` is how much longer a step takes than these alone explain.
@@ -83,7 +91,7 @@ def beside_supervised(settings: RunSettings, path: Path, execution: Execution, r
     )
     with (
         Store(path) as store,
-        closing(Training(settings, store, execution)) as ours,
+        closing(Training(settings, store, execution, stage=stage)) as ours,
         closing(Training(baseline, store, execution)) as supervised,
     ):
         passes = passes_of_a_step(ours) / passes_of_a_step(supervised)
@@ -99,17 +107,35 @@ def beside_supervised(settings: RunSettings, path: Path, execution: Execution, r
 
 
 def passes_of_a_step(training: Training) -> int:
-    """Return the images that pass the networks in a step; those whose gradient is kept count three times."""
+    """Return the images that pass the networks' encoders in a step; those that pass back too count three times."""
     passes = []
 
     def count(_: nn.Module, inputs: tuple[Tensor, ...], __: Any) -> None:
         passes.append(len(inputs[0]) * (3 if torch.is_grad_enabled() else 1))
 
-    hooks = [network.register_forward_hook(count) for network in training.method.networks().values()]
+    networks = training.method.networks().values()
+    hooks = [getattr(network, "encoder", network).register_forward_hook(count) for network in networks]
     training.step()
     for hook in hooks:
         hook.remove()
     return sum(passes)
+
+
+def views_of_a_step(settings: RunSettings, path: Path, execution: Execution, rounds: int) -> dict[str, float]:
+    """Return the seconds of a strong and of a mixed view of the unlabeled batch, and their shares of a step."""
+    with Store(path) as store, closing(Training(settings, store, execution)) as training:
+        batch = training.batches.draw(0)
+        images = batch.unlabeled_images
+
+        def mixed() -> Tensor:
+            return CutMix.draw(batch.rng, len(images), settings.crop, images.device)(images)
+
+        views = {"strong": lambda: strong(images, batch.generator(), blurred=0.5), "mixed": mixed}
+        calls = [training.step, *views.values()]
+        seconds, *found = seconds_by_turns(calls, rounds, execution.device)
+    return dict(zip(views, found, strict=True)) | {
+        f"{name}_share": each / seconds for name, each in zip(views, found, strict=True)
+    }
 
 
 def parts_of_a_step(settings: RunSettings, path: Path, execution: Execution, rounds: int) -> dict[str, float]:
@@ -125,7 +151,7 @@ def parts_of_a_step(settings: RunSettings, path: Path, execution: Execution, rou
         with (
             mock.patch.object(training.batches, "draw", parts.timed(training.batches.draw, "data")),
             mock.patch.object(method, "forward_streams", parts.timed(method.forward_streams, which)),
-            mock.patch.object(m3hl, "pseudo_label", parts.timed(m3hl.pseudo_label, "components")),
+            mock.patch.object(copy_paste, "pseudo_label", parts.timed(copy_paste.pseudo_label, "components")),
             mock.patch.object(method, "mix_loss", parts.timed(method.mix_loss, "losses")),
             mock.patch.object(m3hl, "low_level_loss", parts.timed(m3hl.low_level_loss, "losses")),
             mock.patch.object(m3hl, "high_level_loss", parts.timed(m3hl.high_level_loss, "losses")),

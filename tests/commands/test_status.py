@@ -9,6 +9,7 @@ import sys
 import time
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 
 import pandas as pd
 import pytest
@@ -23,6 +24,7 @@ from m3hl.orchestration.status import SILENT, UNHELD, mean_dice
 from m3hl.progress import Progress
 from m3hl.provenance.origin import origin
 from m3hl.training.interruption import SAVED
+from m3hl.training.session import stage_label
 
 PLAN = {
     "name": "tiny",
@@ -33,9 +35,9 @@ PLAN = {
 FAILED = f"{ERROR}the loss is nan at iteration 20; lower the learning rate"
 
 
-def line(done, total=200, text="loss 0.127  Dice 44.4"):
+def line(done, total=200, text="loss 0.127  Dice 44.4", label="hearts"):
     """Return a progress line as a stage writes it, ten seconds after its beginning."""
-    progress = Progress("hearts", total)
+    progress = Progress(label, total)
     progress.done = done
     return progress.line(10.0, text)
 
@@ -122,8 +124,8 @@ def rows():
 def test_a_run_without_any_file_is_waiting(results):
     assert results.status() == {
         "dataset": "hearts", "method": "supervised", "labeled": 3, "seed": 1, "state": "waiting",
-        "stage": "download", "done": None, "total": None, "seconds_left": None, "val_dice": None,
-        "test_dice": None, "why": "", "log": None,
+        "stage": "download", "training_stage": None, "done": None, "total": None, "seconds_left": None,
+        "val_dice": None, "test_dice": None, "why": "", "log": None,
     }  # fmt: skip
     assert "1 run: 1 waiting\n" in results.table()
 
@@ -146,6 +148,29 @@ def test_a_training_shows_iteration_dice_and_time_left(results):
         r"hearts +supervised +3 +1 +running  █{15}░{5}  75% 150/200  val Dice 44\.4  0:03 left\n",
         results.table(),
     )
+
+
+def test_a_training_in_stages_shows_which_one_it_is_in(results):
+    training = SimpleNamespace(stage=0, method=SimpleNamespace(stage="pretraining"))
+    label = stage_label(training, SimpleNamespace(stages=2, label="hearts · bcp"))
+    assert label == "hearts · bcp · stage 1 of 2, pretraining"
+    results.preprocessed()
+    results.log("train.log", line(50, label=label))
+    assert results.status()["training_stage"] == "stage 1 of 2, pretraining"
+    assert re.search(r"running  stage 1 of 2, pretraining  █{5}░{15}  25% 50/200  val", results.table())
+    results.log("train.log", line(50))
+    assert results.status()["training_stage"] is None
+
+
+def test_a_log_and_a_terminal_without_the_signs(results):
+    results.preprocessed()
+    plain = line(50, label="hearts · bcp · stage 1 of 2, pretraining").translate(str.maketrans("█░·", "#.-"))
+    results.log("train.log", plain)
+    assert results.status()["training_stage"] == "stage 1 of 2, pretraining"
+    command = [sys.executable, "-m", "m3hl", "status", str(results.folder)]
+    western = os.environ | {"PYTHONIOENCODING": "latin-1"}
+    shown = subprocess.run(command, env=western, capture_output=True, check=True)
+    assert b"pretraining  #####...............  25% 50/200  val" in shown.stdout
 
 
 def test_a_training_that_has_only_begun_has_no_numbers(results):

@@ -84,7 +84,7 @@ def test_the_record_of_3d(atria):
     record = json.loads((atria.run / "run.json").read_text())
     assert record["labeled_groups"] == ["atrium001"]
     assert record["counts"]["labeled_samples"] == record["counts"]["unlabeled_samples"] == 1
-    assert record["selection"] == {"rule": "last", "iteration": 3, "dice": None}
+    assert record["selection"] == {"network": "student", "rule": "last", "iteration": 3, "dice": None}
 
 
 def test_the_same_command_gives_the_same_files(m3hl, hearts, tmp_path):

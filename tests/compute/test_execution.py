@@ -8,41 +8,67 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from m3hl import methods
 from m3hl.compute.execution import Execution
+from m3hl.config.methods import dimensions
 from m3hl.data.batches import Batches
 from m3hl.data.store import Store
-from m3hl.methods.parts import teacher
+from m3hl.methods.parts import distances, teacher
 from m3hl.nets import unet
 from m3hl.training.history import History
 from m3hl.training.step import step
 
 CPU = torch.device("cpu")
-METHODS = [(n, name) for name in ("m3hl", "cutmix", "cps", "mean-teacher", "ua-mt") for n in (2, 3)]
+NAMES = (
+    "m3hl",
+    "cutmix",
+    "cps",
+    "mean-teacher",
+    "ua-mt",
+    "dtc",
+    "sassnet",
+    "ss-net",
+    "mc-net",
+    "bcp",
+    "ad-mt",
+    "ps-mt",
+    "abd",
+    "omf",
+)
+METHODS = [(n, name) for name in NAMES for n in dimensions(name)]
 # A voxel near the threshold is sure in one precision and not in the other.
-SURE_OF_ALL = {"cutmix": {"confidence_threshold": 0.01}}
-# Here every voxel is certain or not by itself, and the squares of small differences are compared.
-TOLERANCE = {"ua-mt": 0.1}
+SURE_OF_ALL = {name: {"confidence_threshold": 0.01} for name in ("cutmix", "ad-mt", "ps-mt")}
+# Here each voxel is certain, in conflict, or under the mantle, or not by itself; and UA-MT compares the squares of
+# small differences.
+TOLERANCE = dict.fromkeys(("ua-mt", "ad-mt", "ps-mt", "omf"), 0.1)
 
 
 @pytest.fixture
 def losses(run_settings, make_store):
-    """Return a function that trains for some steps and returns each one's losses."""
+    """Return a function that trains each stage for some steps and returns each one's losses."""
 
     def train(dimensions, execution, steps=3, rate=0.01, method="m3hl", **options):
         settings = run_settings(dimensions, method=method, channels=4, options={"learning_rate": rate} | options)
         torch.manual_seed(1)
-        method = methods.build(settings).train()
-        execution.prepare(list(method.networks().values()), deterministic=False)
-        updates, rows = method.updates(), []
-        with Store(make_store(dimensions)) as store:
-            batches = Batches.load(store, settings, CPU, (2, 2), execution.budget())
-        for iteration in range(steps):
-            torch.manual_seed(iteration)
-            values = step(method, updates, batches.draw(iteration), execution)
-            rows.append({name: value.item() for name, value in values.items()})
-        assert all(parameter.dtype == torch.float32 for parameter in method.parameters())
+        rows = []
+        for method, batches in stages(settings, make_store(dimensions), execution):
+            execution.prepare(list(method.networks().values()), deterministic=False)
+            updates = method.updates()
+            for iteration in range(steps):
+                torch.manual_seed(iteration)
+                values = step(method, updates, batches.draw(iteration), execution)
+                rows.append({name: value.item() for name, value in values.items()})
+            assert all(parameter.dtype == torch.float32 for parameter in method.parameters())
         return rows
 
     return train
+
+
+def stages(settings, path, execution):
+    """Yield each stage of a run, new, and its batches."""
+    for number in range(len(methods.stages(settings))):
+        method = methods.build(settings, number).train()
+        counts = method.labeled_batch, method.unlabeled_batch
+        with Store(path) as store:
+            yield method, Batches.load(store, settings, CPU, counts, execution.budget())
 
 
 @pytest.mark.parametrize(("dimensions", "method"), METHODS)
@@ -100,15 +126,15 @@ class Waiting(TorchDispatchMode):
 
 @pytest.mark.parametrize(("dimensions", "method"), METHODS)
 def test_no_step_waits_for_the_device(run_settings, make_store, monkeypatch, dimensions, method):
-    settings = run_settings(dimensions, method=method)
-    method = methods.build(settings).train()
-    updates, history = method.updates(), History()
-    # On a GPU components are found by kernels of their own (tests/methods/test_components_cuda.py).
+    settings, execution = run_settings(dimensions, method=method), Execution(CPU)
+    # On a GPU components are found by kernels of their own (tests/methods/test_components_cuda.py), and distances
+    # measured there.
     monkeypatch.setattr(teacher, "largest_components", lambda labels: labels)
-    with Store(make_store(dimensions)) as store:
-        batches = Batches.load(store, settings, CPU, (2, 2), Execution(CPU).budget())
-    with Waiting():
-        for iteration in range(3):
-            history.add(step(method, updates, batches.draw(iteration), Execution(CPU)))
-        with pytest.raises(AssertionError, match="_local_scalar_dense"):
-            history.close_row(3, 0.01, {})
+    monkeypatch.setattr(distances, "nearest_on_host", distances.nearest_on_device)
+    for method, batches in stages(settings, make_store(dimensions), execution):
+        updates, history = method.updates(), History()
+        with Waiting():
+            for iteration in range(3):
+                history.add(step(method, updates, batches.draw(iteration), execution))
+            with pytest.raises(AssertionError, match="_local_scalar_dense"):
+                history.close_row(3, 0.01, {})

@@ -37,7 +37,7 @@ class Fake(nn.Module):
         x = image[:, 0]
         place = sum(torch.arange(n).view(-1, *(1,) * (x.ndim - 2 - axis)) for axis, n in enumerate(x.shape[1:]))
         logits = torch.stack([torch.sin(place + c) + c * x for c in range(self.classes)], dim=1)
-        return Output(logits, logits, logits, logits)
+        return Output(logits, logits, logits, logits, logits)
 
 
 class Threshold(nn.Module):
@@ -45,7 +45,7 @@ class Threshold(nn.Module):
 
     def forward(self, image):
         logits = torch.cat([torch.full_like(image, 1.5), image], dim=1)
-        return Output(logits, logits, logits, logits)
+        return Output(logits, logits, logits, logits, logits)
 
 
 def probability(network, image):
@@ -240,4 +240,4 @@ class Sure(nn.Module):
 
     def forward(self, image):
         logits = 100 * torch.cat([0.5 - image, image - 0.5], dim=1)
-        return Output(logits, logits, logits, logits)
+        return Output(logits, logits, logits, logits, logits)

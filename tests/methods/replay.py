@@ -18,7 +18,7 @@ class Recited(nn.Module):
     def forward(self, image):
         logits = self.logits[self.calls % len(self.logits)]
         self.calls += 1
-        return Output(logits, image, image, image)
+        return Output(logits, image, image, image, image)
 
 
 def logits_of(random, shape, size):
@@ -31,6 +31,12 @@ def batch_of(images, labels, rng=None, iteration=0, iterations=1, dtype=torch.fl
     images = torch.from_numpy(images.astype(np.float32)).to(dtype)
     count = len(labels)
     return Batch(images[:count], torch.from_numpy(labels), images[count:], rng, iteration, iterations)
+
+
+def boxes_of(row):
+    """Return a row's boxes (starts of all axes, then ends) as (count, 2, axes)."""
+    boxes = np.array(row["boxes"])
+    return boxes.reshape(len(boxes), 2, -1)
 
 
 def norm(tensors):
@@ -51,3 +57,18 @@ def copies(tensors):
 def change(tensors, before):
     """Return the norm of what has changed."""
     return norm([t.detach() - b for t, b in zip(tensors, before, strict=True)])
+
+
+def watch(network):
+    """Return the list to which each forward pass adds its input, its logits and its mode."""
+    passes = []
+    network.register_forward_hook(
+        lambda module, args, out: passes.append((args[0].numpy(), out.logits.detach().numpy(), module.training))
+    )
+    return passes
+
+
+def state_of(network):
+    """Return all that a teacher follows, flat."""
+    values = [*network.parameters(), *running_statistics(network)]
+    return torch.cat([value.detach().flatten().clone() for value in values])

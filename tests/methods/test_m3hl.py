@@ -34,7 +34,7 @@ class Says(nn.Module):
         where = torch.where(image == LABELED, self.labeled, self.unlabeled)[:, 0]
         features = torch.ones(len(image), 1, *(3,) * where[0].ndim)
         logits = 100 * nn.functional.one_hot(where, 4 if where.ndim == 3 else 2).movedim(-1, 1).float()
-        return nets.Output(logits, features, features, features)
+        return nets.Output(logits, features, features, features, features)
 
 
 @pytest.fixture

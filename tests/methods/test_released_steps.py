@@ -7,7 +7,7 @@ import torch
 from m3hl import methods
 from m3hl.compute.execution import Execution
 from m3hl.data.batches import Batch
-from m3hl.methods import m3hl
+from m3hl.methods.parts import copy_paste
 from m3hl.methods.parts import losses as loss_functions
 from m3hl.training.step import step
 
@@ -76,7 +76,7 @@ def test_three_steps_on_acdc(reference, make_settings, recorded, monkeypatch):
     expected = reference["released_acdc_steps"]
     settings = make_settings(2, preset="released", crop=(64, 64), pairs=2, channels=16)
     method, updates = start(settings, reference)
-    pseudo_labels = recorded(m3hl, "pseudo_label")
+    pseudo_labels = recorded(copy_paste, "pseudo_label")
     terms = {"dice": recorded(loss_functions, "dice_loss"), "ce": recorded(loss_functions, "cross_entropy")}
     for k, row in enumerate(expected["steps"]):
         random = np.random.RandomState(reference["seed"] * 77 + k)
@@ -104,7 +104,7 @@ def test_two_steps_on_la(reference, make_settings, recorded, monkeypatch):
     expected = reference["released_la_steps"]
     settings = make_settings(3, preset="released", crop=(48, 48, 48), channels=16)
     method, updates = start(settings, reference)
-    pseudo_labels, mixed = recorded(m3hl, "pseudo_label"), recorded(method, "mix_loss")
+    pseudo_labels, mixed = recorded(copy_paste, "pseudo_label"), recorded(method, "mix_loss")
     for k, row in enumerate(expected["steps"]):
         random = np.random.RandomState(reference["seed"] * 78 + k)
         batch = batch_of(random.standard_normal((4, 1, 48, 48, 48)), random.randint(0, 2, (2, 48, 48, 48)))

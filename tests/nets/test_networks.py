@@ -50,7 +50,34 @@ def test_any_multiple_of_16_can_be_segmented(dimensions, size):
     assert out.logits.shape == (3, 5, *size)
     assert out.first_down.shape == (3, 8, *(n // 2 for n in size))
     assert out.bottleneck.shape == (3, 64, *(n // 16 for n in size))
-    assert out.last_decoder.shape == (3, 4, *size)
+    assert out.last_decoder.shape == out.head_input.shape == (3, 4, *size)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("dimensions", [2, 3])
+def test_head_reads_the_head_input_and_nothing_else(dimensions):
+    torch.manual_seed(0)
+    network = nets.build(dimensions, classes=3, channels=4).train()
+    out = network(torch.randn(2, 1, *(32,) * dimensions))
+    assert torch.equal(network.decoder.head(out.head_input), out.logits)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("dimensions", [2, 3])
+def test_encoder_and_decoder_can_be_called_apart(dimensions):
+    network, image = nets.build(dimensions, classes=3, channels=2).eval(), torch.randn(2, 1, *(32,) * dimensions)
+    encoded, out = network.encoder(image), network(image)
+    for n, level in enumerate(encoded.levels):
+        assert level.shape == (2, 2 * 2**n, *(32 // 2**n,) * dimensions)
+    decoded = network.decoder(encoded.levels)
+    for apart, together in (
+        (decoded.logits, out.logits),
+        (decoded.last, out.last_decoder),
+        (decoded.head_input, out.head_input),
+        (encoded.first_down, out.first_down),
+        (encoded.levels[-1], out.bottleneck),
+    ):
+        assert torch.equal(apart, together)
 
 
 @pytest.mark.parametrize("dimensions", [2, 3])
@@ -69,9 +96,11 @@ def test_dropout_rates():
 
 
 @torch.no_grad()
-def test_vnet_drops_whole_channels_of_the_bottleneck_and_none_of_the_last_map():
+def test_vnet_drops_whole_channels_of_the_bottleneck_and_of_the_head_input_and_none_of_the_last_map():
     torch.manual_seed(0)
     out = nets.build(3, classes=2, channels=16).train()(torch.randn(4, 1, 32, 32, 32))
     silent = (out.bottleneck == 0).flatten(2).all(2)
     assert 0.4 < silent.float().mean() < 0.6
     assert not (out.last_decoder == 0).flatten(2).all(2).any()
+    silent = (out.head_input == 0).flatten(2).all(2)
+    assert 0.3 < silent.float().mean() < 0.7

@@ -15,6 +15,7 @@ from m3hl.reporting.figures.curves import (
     network_places,
     parts_panel,
     points,
+    stage_borders,
 )
 from m3hl.reporting.figures.dots import percent_axis
 
@@ -82,6 +83,25 @@ def test_what_is_logged_beside_the_loss_is_none_of_its_parts():
     assert drawing.description == "κ, share: by iteration, hearts."
     assert diagnostics_panel([history], "x", "x", {}) is None
     assert parts_panel([HISTORY.assign(stage=1)], "x", "x") is None
+
+
+def test_a_stage_begins_at_a_dotted_line_in_the_colour_of_its_run():
+    staged = HISTORY.assign(stage=[1, 2], part=1.0)
+    assert (stage_borders(staged), stage_borders(HISTORY), stage_borders(HISTORY.assign(stage=1))) == (
+        [10],
+        [],
+        [],
+    )
+    panels = [
+        (loss_panel([(1, staged), (1, staged), (0, HISTORY)], "x", "x"), "--series-2"),
+        (dice_panel([(1, staged)], "x", "x", "val", "Validation"), "--series-2"),
+        (parts_panel([staged], "x", "x")[0], "--muted"),
+        (diagnostics_panel([staged], "x", "x", {"part": "part"})[0], "--muted"),
+    ]
+    for drawing, color in panels:
+        dotted = [path for path in re.findall(r"<path[^>]*>", drawing) if "stroke-dasharray" in path]
+        assert len(dotted) == 1
+        assert f"var({color})" in dotted[0]
 
 
 @pytest.mark.parametrize(("rows", "lines", "drawn"), [(150, 1, 150), (750, 1, 188), (750, 60, 94), (750, 999, 50)])

@@ -21,7 +21,7 @@ class Head(nn.Module):
 
     def forward(self, image):
         logits = torch.cat([torch.zeros_like(image), image + self.offset], dim=1)
-        return Output(logits, image, image, image)
+        return Output(logits, image, image, image, image)
 
 
 class Obedient(Method):

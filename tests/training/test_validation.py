@@ -129,4 +129,4 @@ class Sure(nn.Module):
 
     def forward(self, image):
         logits = 100 * torch.cat([0.5 - image, image - 0.5], dim=1)
-        return nets.Output(logits, logits, logits, logits)
+        return nets.Output(logits, logits, logits, logits, logits)

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from pydantic import Field, NonNegativeFloat, PositiveInt
 
-from m3hl.config.methods.optimizer import OptimizerOptions, require_statistics
+from m3hl.config.methods.optimizer import OptimizerOptions, require_streams
 from m3hl.errors import UserError
 
 TITLE = "M³HL"
@@ -69,12 +69,7 @@ class Options(OptimizerOptions):
 
     def check(self, crop: tuple[int, ...], labeled: int, unlabeled: int) -> None:
         """Raise `ValueError` for a crop or batch that cannot be halved, masked or pooled, or nothing to learn."""
-        if labeled % 2 or labeled != unlabeled:
-            raise ValueError(
-                f"labeled_batch {labeled} and unlabeled_batch {unlabeled} must be equal and even: each half feeds "
-                "one stream"
-            )
-        require_statistics(crop, labeled // 2)
+        require_streams(crop, labeled, unlabeled)
         if not (self.mix_loss or self.consistency_loss or self.supervised_loss):
             raise ValueError("mix_loss, consistency_loss and supervised_loss are all off; turn one on")
         patch = self.mask_patch(crop)

@@ -43,6 +43,16 @@ class OptimizerOptions(Model):
         require_statistics(crop, labeled + unlabeled)
 
 
+def require_streams(crop: tuple[int, ...], labeled: int, unlabeled: int) -> None:
+    """Raise `ValueError` unless a batch can be mixed in two streams, each of half of either kind of samples."""
+    if labeled % 2 or labeled != unlabeled:
+        raise ValueError(
+            f"labeled_batch {labeled} and unlabeled_batch {unlabeled} must be equal and even: each half feeds "
+            "one stream"
+        )
+    require_statistics(crop, labeled // 2)
+
+
 def require_statistics(crop: tuple[int, ...], samples: int) -> None:
     """Raise `ValueError` where so many samples in one pass leave batch norm with a single value per channel."""
     if samples * prod(n // DIVISOR for n in crop) < 2:

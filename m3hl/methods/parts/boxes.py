@@ -1,4 +1,4 @@
-"""Random boxes of a given share of the image, as French et al. draw them, and the masks that they make."""
+"""Random boxes, as French et al. and as BCP draw them, and the masks that they make."""
 
 from typing import Protocol
 
@@ -36,6 +36,16 @@ def draw_boxes(rng: Uniform, count: int, crop: tuple[int, ...], share: float) ->
     sides = np.round(np.concatenate([*shares, left], axis=1) * crop)
     first = np.round((np.array(crop) - sides) * rng.uniform(0, 1, (count, 1, len(crop)))[:, 0])
     return np.stack([first, first + sides], axis=1).astype(np.int64)
+
+
+def draw_pasted_box(rng: np.random.Generator, crop: tuple[int, ...]) -> np.ndarray:
+    """Return the one box (1, 2, axes) of a step of copy-paste: of each axis ⌊2n/3⌋ voxels.
+
+    Each first corner from 0 to n − ⌊2n/3⌋ − 1 is equally likely: the last voxel of an axis is never in a box.
+    """
+    sides = 2 * np.array(crop) // 3
+    first = rng.integers(0, np.array(crop) - sides)
+    return np.stack([first, first + sides])[None]
 
 
 def box_masks(boxes: np.ndarray, crop: tuple[int, ...], device: torch.device) -> Tensor:

@@ -16,6 +16,11 @@ def noisy(images: Tensor, generator: torch.Generator, deviation: float, limit: f
     return standard_normal(images, generator).mul_(deviation).clamp_(-limit, limit).add_(images)
 
 
+def uniform(like: Tensor, generator: torch.Generator) -> Tensor:
+    """Return new numbers from 0 to 1 of the shape, type and device of `like`."""
+    return torch.rand(like.shape, generator=generator, dtype=like.dtype, device=like.device)
+
+
 def standard_normal(like: Tensor, generator: torch.Generator) -> Tensor:
     """Return new normal numbers of the shape, type and device of `like`."""
     return torch.randn(like.shape, generator=generator, dtype=like.dtype, device=like.device)

@@ -41,6 +41,11 @@ def learning_rate(options: OptimizerOptions, iteration: int, iterations: int) ->
     return rate
 
 
+def constant(options: OptimizerOptions) -> OptimizerOptions:
+    """Return the options with a step size that does not change, for a stage before the schedule begins."""
+    return options.model_copy(update={"learning_rate_decay_every": None, "learning_rate_power": None})
+
+
 def momentum_of(updates: Iterable[Update], network: nn.Module) -> dict[str, Tensor]:
     """Return a copy on the CPU of SGD's momentum of a network's parameters, by name, of those that are trained."""
     momentum = {p: state.get("momentum_buffer") for u in updates for p, state in u.optimizer.state.items()}

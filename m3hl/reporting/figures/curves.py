@@ -29,6 +29,7 @@ def loss_panel(curves: Curves, name: str, title: str) -> Drawing:
         for index, history in curves:
             axes.plot(*points(history, "loss", len(curves)), color=series(index), linewidth=1.1)
         axes.set_ylim(bottom=0)
+        draw_borders(axes, ((series(index), history) for index, history in curves))
         finish(axes, max(history["iteration"].max() for _, history in curves))
         return inline(figure, name, f"Training loss by iteration, {title}.")
 
@@ -55,6 +56,7 @@ def dice_panel(curves: Curves, name: str, title: str, kind: str, called: str) ->
         for color, style, history, column in lines:
             axes.plot(*points(history, column, len(lines)), style, color=color, linewidth=1.2)
         axes.set_ylim(top=100)
+        draw_borders(axes, ((color, history) for color, _, history, _ in lines))
         finish(axes, max(history.loc[history[column].notna(), "iteration"].max() for *_, history, column in lines))
         return inline(figure, name, f"{called} Dice by iteration, {title}.")
 
@@ -124,7 +126,23 @@ def draw_columns(axes: Axes, histories: list[pd.DataFrame], columns: Sequence[st
                 color=(INK, MUTED)[number // len(STYLES) % 2],
                 linewidth=1.0,
             )
+    draw_borders(axes, ((MUTED, history) for history in histories))
     finish(axes, max(history["iteration"].max() for history in histories))
+
+
+def stage_borders(history: pd.DataFrame) -> list[int]:
+    """Return the iterations at which the stages of a run ended, but for the last one's."""
+    if "stage" not in history:
+        return []
+    return history.groupby("stage")["iteration"].max().tolist()[:-1]
+
+
+def draw_borders(axes: Axes, curves: Iterable[tuple[str, pd.DataFrame]]) -> None:
+    """Draw a dotted upright line where a next stage begins, in a run's colour; runs that agree have one."""
+    for color, iteration in dict.fromkeys(
+        (color, end) for color, history in curves for end in stage_borders(history)
+    ):
+        axes.axvline(iteration, color=color, linewidth=0.9, linestyle=(0, (1, 1.5)))
 
 
 def points(history: pd.DataFrame, column: str, lines: int) -> np.ndarray:

@@ -11,6 +11,7 @@ from m3hl.reporting.figures.curves import (
     loss_panel,
     network_places,
     parts_panel,
+    stage_borders,
 )
 from m3hl.reporting.study import Row, RunResult, Study
 
@@ -53,6 +54,7 @@ def group_content(study: Study, rows: list[Row]) -> dict[str, Any]:
         "networks": network_legend(curves),
         "parts": [(facts, panel) for facts, panel in parts if panel],
         "diagnostics": [(facts, panel) for facts, panel in diagnostics if panel],
+        "staged": any(stage_borders(history) for _, history in curves),
         "missing": sum(result.history is None for row in rows for result in row.runs),
         "runs": sum(len(row.runs) for row in rows),
     }
