@@ -22,6 +22,8 @@ REMEDY = (
     "--device cpu; elsewhere use smaller images, or a machine with more memory"
 )
 STAGES = {
+    "run": "Run the whole pipeline on a configuration.",
+    "demo": "Run it on synthetic images, in some minutes.",
     "download": "Fetch a dataset's files, or check that they are there.",
     "preprocess": "Turn a dataset's files into one HDF5 store.",
     "train": "Train one method with one number of labeled cases and one seed.",
@@ -31,6 +33,7 @@ STAGES = {
     "status": "Show how the runs of a study are doing, also while they run.",
     "explain": "Say why each job of the pipeline would run; nothing is run.",
     "verify": "Check every file of a study against the records of who made it.",
+    "new": "Write a method of your own to begin with, and its test.",
     "doctor": "Say what this machine has, and what is missing.",
 }
 
