@@ -25,6 +25,7 @@ STAGES = {
     "run": "Run the whole pipeline on a configuration.",
     "demo": "Run it on synthetic images, in some minutes.",
     "download": "Fetch a dataset's files, or check that they are there.",
+    "check": "List all that is wrong or odd in a study's data, with pictures.",
     "preprocess": "Turn a dataset's files into one HDF5 store.",
     "train": "Train one method with one number of labeled cases and one seed.",
     "evaluate": "Segment a split with a trained run and measure it.",

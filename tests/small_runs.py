@@ -33,6 +33,7 @@ SMALL = {
     "omf": {"pretraining_iterations": 4},
     "sassnet": SHORT_RAMP | {"adversarial_weight": 1.0},
     "ss-net": SHORT_RAMP | {"weight": 1.0},
+    "mc-net": SHORT_RAMP,
 }
 """Options without which a small run is impossible, or would end before a ramp has moved."""
 

@@ -40,6 +40,7 @@ class Case:
         label: uint8 of the same shape, or None for a case without any label.
         geometry: None where the source does not tell it (public HDF5 files).
         notes: what had to be done to its files, one phrase each.
+        levels: values that 1, 50 and 99 % of the voxels of an image of one's own stay below, as the file has them.
     """
 
     name: str
@@ -49,3 +50,4 @@ class Case:
     label: np.ndarray | None
     geometry: Geometry | None
     notes: tuple[str, ...] = ()
+    levels: tuple[float, ...] | None = None

@@ -61,6 +61,31 @@ def check_label(
     return labels
 
 
+def map_label(
+    label: np.ndarray, mapped: tuple[tuple[int, ...], ...], where: str
+) -> tuple[np.ndarray, tuple[int, ...]]:
+    """Return a label map as uint8 labels 0, 1, 2, …, and the values that became background, besides 0.
+
+    Args:
+        label: label map as it was read; what lies within `ROUNDING` of a whole number counts as that number.
+        mapped: what the file holds for labels 1, 2, ….
+        where: file and case, for the message.
+
+    Raises:
+        UserError: it holds something else than whole numbers.
+    """
+    label = whole_numbers(label)
+    held = np.unique(label).tolist()
+    wrong = [value for value in held if not float(value).is_integer()]
+    if wrong:
+        raise UserError(f"{where}: the label map holds {', '.join(map(written, wrong[:5]))}; {remedy(wrong)}")
+    labels = np.zeros(label.shape, np.uint8)
+    for number, values in enumerate(mapped, start=1):
+        labels[np.isin(label, values)] = number
+    known = {0, *(value for values in mapped for value in values)}
+    return labels, tuple(int(value) for value in held if value not in known)
+
+
 def whole_numbers(label: np.ndarray) -> np.ndarray:
     """Return a label map with what lies within `ROUNDING` of whole numbers rounded to them."""
     if label.dtype.kind != "f":
@@ -81,5 +106,5 @@ def written(value: float) -> str:
 def remedy(wrong: list[float]) -> str:
     """Return what to do about label values that are none of the classes'."""
     if all(float(value).is_integer() for value in wrong):
-        return "mend the label map or the list of classes"
+        return "mend the label map or the list of classes, or say with labels which value is which class"
     return "values between the classes come from resampling: resample label maps by nearest neighbour"

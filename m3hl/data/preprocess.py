@@ -17,6 +17,7 @@ from m3hl.data.inventory import AGAIN, Inventory, Verifier
 from m3hl.data.manifest import has_manifest
 from m3hl.data.published import equals_published
 from m3hl.data.readers import read_case
+from m3hl.data.remarks import Look, remarks
 from m3hl.data.resample import resample_case
 from m3hl.data.shrink import shrink_case
 from m3hl.data.sources import list_cases
@@ -48,6 +49,7 @@ def preprocess(config: DatasetConfig, inventory: Inventory, out: Path) -> None:
     refuse_shared_images(cases, verifier)
     description = describe(config)
     frame = common_frame(cases, description, verifier)
+    odd: list[str] = []
     write_store(
         out,
         kind=config.kind,
@@ -55,11 +57,14 @@ def preprocess(config: DatasetConfig, inventory: Inventory, out: Path) -> None:
         description=description,
         shrink=config.shrink,
         frame=frame,
+        remarks=odd,
         source_sha256=inventory.digest(),
-        cases=read_cases(cases, config, description, frame, verifier),
+        cases=read_cases(cases, config, description, frame, verifier, odd),
         labeled_order=labeled_groups(cases),
     )
     counts = ", ".join(f"{sum(c.split == s for c in cases)} {s}" for s in ("train", "val", "test"))
+    for remark in odd:
+        log.warning("%s: %s", inventory.dataset, remark)
     log.info("%s: %s cases, %.1f MB", out, counts, out.stat().st_size / 1e6)
 
 
@@ -73,14 +78,25 @@ def common_frame(cases: list[CaseFiles], description: Description, verifier: Ver
 
 
 def read_cases(
-    cases: list[CaseFiles], config: DatasetConfig, description: Description, frame: Frame, verifier: Verifier
+    cases: list[CaseFiles],
+    config: DatasetConfig,
+    description: Description,
+    frame: Frame,
+    verifier: Verifier,
+    odd: list[str],
 ) -> Iterator[Case]:
-    """Yield the cases one by one, compared with the published arrays where these are known."""
+    """Yield the cases one by one, compared with the published arrays where these are known.
+
+    At the end what is odd in a data set of one's own is added to `odd`.
+
+    Raises:
+        UserError: besides what is wrong with a case, that no training label map holds any structure.
+    """
     # A crop with margins of our own cannot give the published arrays.
     compare = has_manifest(config.kind) and (
         config.source == "public" or (config.source == "raw" and description.roi is None)
     )
-    progress, differing = Progress(f"preprocess {config.kind}", len(cases)), []
+    progress, differing, looks = Progress(f"preprocess {config.kind}", len(cases)), [], []
     for done, files in enumerate(cases, start=1):
         verifier.verify(files.data_paths())
         case = read_case(files, config, description, frame)
@@ -91,12 +107,23 @@ def read_cases(
                     f"{files.images[0]} ({case.name}): its arrays are not the published ones; "
                     "delete the case's files and get them again"
                 )
+        if config.source == "folder":
+            looks.append(Look.of(case, len(description.classes)))
         yield resample_case(shrink_case(case, config.shrink), frame)
         progress.update(done, case.name)
+    if looks:
+        require_structures(looks)
+        odd += remarks(looks, frame, description)
     if compare:
         log.info("%d of %d cases equal the published arrays bit for bit", len(cases) - len(differing), len(cases))
     if differing:
         log.warning("not equal to the published arrays: %s", ", ".join(differing))
+
+
+def require_structures(looks: list[Look]) -> None:
+    """Raise `UserError` when every training label map is all background."""
+    if not any(sum(look.shares) for look in looks if look.split == "train" and look.shares is not None):
+        raise UserError("no training label map holds any structure, so nothing can be learned; give labels")
 
 
 def hold_out(cases: list[CaseFiles], count: int) -> list[CaseFiles]:

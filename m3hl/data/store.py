@@ -12,10 +12,12 @@ Schema, version 1 (every attribute is checked when the file is opened):
                             citation, license
                             shrink                   voxels along each axis that became one; absent = 1, 1, 1
                             orientation, spacing     as in `Frame`; absent = each case has its file's
+                            remarks                  what is odd in the data set; absent = nothing
     /cases                  in stored order: train (labeled order, then the unlabeled), val, test
     /cases/<name>    attrs  group, split, image_sha256, label_sha256 (digests of the arrays, C order)
                             spacing, origin, direction, axes, offset, size   as in `Geometry`; absent = unknown
                             flipped                  as in `Geometry`; absent = no axis
+                            levels                   as in `Case`; absent = unknown
                             notes                    what was done to its files; absent = nothing
     /cases/<name>/image     float32 (Z, H, W) or (X, Y, Z)
     /cases/<name>/label     uint8, same shape; absent = the case has no label; where images are shrunk or
@@ -58,6 +60,7 @@ class CaseInfo:
         labeled: whether the case has a label map.
         geometry: None where the source does not tell it.
         notes: what was done to its files on the way into the store, one phrase each.
+        levels: as in `Case`.
     """
 
     name: str
@@ -67,6 +70,7 @@ class CaseInfo:
     labeled: bool
     geometry: Geometry | None
     notes: tuple[str, ...] = ()
+    levels: tuple[float, ...] | None = None
 
 
 class Store:
@@ -82,6 +86,7 @@ class Store:
         citation, license: what to cite, and the terms of use.
         shrink: voxels along each axis that became one; None where images are as they were.
         frame: the geometry that all cases were brought to.
+        remarks: what is odd in the data set, one sentence each.
 
     Raises:
         UserError: the file is missing, truncated, no store, of another version, or incomplete.
@@ -203,14 +208,18 @@ class Store:
             raise UserError(f"{self.path}: orientation of this store cannot be; {REMEDY}")
         if spacing is not None and not (self.dimensions == 3 and shrink is None and is_spacing(spacing)):
             raise UserError(f"{self.path}: spacing of this store cannot be; {REMEDY}")
+        remarks = attrs.get("remarks", np.array([]))
+        if not is_list_of_texts(remarks):
+            raise UserError(f"{self.path}: remarks of this store cannot be; {REMEDY}")
+        self.remarks = tuple(map(str, remarks))
         self.frame = Frame(orientation, None if spacing is None else tuple(spacing.tolist()))
 
     def _info(self, name: str) -> CaseInfo:
         case = member(self._file["cases"], name, h5py.Group)
         if case is None:
             raise UserError(f"{self.path}: {name} lacks its arrays; {REMEDY}")
-        geometry = [name for name in GEOMETRY if name != "flipped"]
-        required = ["group", "split", "image_sha256"] + geometry * ("spacing" in case.attrs)
+        whole = [name for name in GEOMETRY if name != "flipped"]
+        required = ["group", "split", "image_sha256"] + whole * ("spacing" in case.attrs)
         missing = [key for key in required if key not in case.attrs]
         links = {key: case.get(key, getlink=True) for key in DTYPES}
         if missing or links["image"] is None:
@@ -220,8 +229,7 @@ class Store:
         measured = is_text(split) and split != "train"
         for key in (key for key, link in links.items() if link is not None):
             array = member(case, key, h5py.Dataset)
-            whole = is_whole(array, DTYPES[key])
-            if not whole or shape != (
+            if not is_whole(array, DTYPES[key]) or shape != (
                 self._seen(array.shape, case.attrs) if measured and key == "label" else array.shape
             ):
                 raise UserError(f"{self.path}: the {key} of {name} is no array as a store has them; {REMEDY}")
@@ -234,10 +242,15 @@ class Store:
         if not possible or (self.frame.spacing and self._seen(original, case.attrs) != shape):
             raise UserError(f"{self.path}: the geometry of {name} cannot be; {REMEDY}")
         labeled = links["label"] is not None
+        levels = case.attrs.get("levels")
+        if levels is not None:
+            levels = tuple(float(value) for value in levels)
         notes = case.attrs.get("notes", np.array([]))
         if not is_list_of_texts(notes):
             raise UserError(f"{self.path}: the notes of {name} cannot be; {REMEDY}")
-        return CaseInfo(name, group, split, shape, labeled, read_geometry(case.attrs), tuple(map(str, notes)))
+        return CaseInfo(
+            name, group, split, shape, labeled, read_geometry(case.attrs), tuple(map(str, notes)), levels
+        )
 
     def _seen(self, shape: tuple[int, ...], attrs: Any) -> tuple[int, ...]:
         """Return the shape in which a network sees a case whose original has a shape and these attributes."""

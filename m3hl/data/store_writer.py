@@ -1,6 +1,6 @@
 """Writing the store (the schema stands in `m3hl.data.store`)."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from math import prod
 from pathlib import Path
@@ -30,6 +30,7 @@ def write_store(
     labeled_order: Iterable[str],
     shrink: Factors | None = None,
     frame: Frame = UNCHANGED,
+    remarks: Sequence[str] = (),
 ) -> None:
     """Write cases, in their order, to a store; only one case at a time is held in memory.
 
@@ -42,6 +43,7 @@ def write_store(
         labeled_order: train groups in the order in which they become labeled.
         shrink: voxels along each axis that became one; None: images are as they were.
         frame: geometry that the cases were brought to.
+        remarks: what is odd in the data set; asked for when the last case is written.
     """
     text = h5py.string_dtype()
     with new_hdf5(path) as file:
@@ -64,6 +66,8 @@ def write_store(
         group = file.create_group("cases", track_order=True)
         for case in cases:
             write_case(group.create_group(case.name), case)
+        if remarks:
+            file.attrs["remarks"] = np.array(remarks, dtype=text)
 
 
 def write_case(group: h5py.Group, case: Case) -> None:
@@ -73,6 +77,8 @@ def write_case(group: h5py.Group, case: Case) -> None:
     for key, value in (asdict(case.geometry) if case.geometry else {}).items():
         if key != "flipped" or any(value):
             group.attrs[key] = np.asarray(value)
+    if case.levels:
+        group.attrs["levels"] = np.array(case.levels)
     if case.notes:
         group.attrs["notes"] = np.array(case.notes, dtype=h5py.string_dtype())
     for key, array in (("image", case.image), ("label", case.label)):

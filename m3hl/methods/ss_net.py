@@ -9,7 +9,7 @@ from m3hl.data.batches import Batch
 from m3hl.methods import method
 from m3hl.methods.parts import noise
 from m3hl.methods.parts.adversarial import direction, untracked
-from m3hl.methods.parts.losses import dice_loss, one_hot, single, soft_dice
+from m3hl.methods.parts.losses import dice_loss, foreground_dice, single, soft_dice
 from m3hl.methods.parts.prototypes import Prototypes
 from m3hl.methods.parts.schedules import ramp_of_run
 
@@ -59,7 +59,7 @@ class Method(method.Method):
         """
         if self.options.dice == "squared":
             return dice_loss(p, labels, torch.ones_like(labels, dtype=p.dtype), "squared")
-        return 1 - soft_dice(p, one_hot(labels, p.shape[1], p.dtype), power=1, epsilon=1e-8)[1:].mean()
+        return foreground_dice(p, labels)
 
     def pulls(self, features: Tensor, labels: Tensor, predicted: Tensor) -> tuple[Tensor, Tensor]:
         """Return L_cl,l and L_cl,u; before them the memory takes over features of labeled voxels that are right.

@@ -9,7 +9,7 @@ from m3hl.config.experiment import Config
 from m3hl.files.digests import sha256_file
 from m3hl.provenance.fingerprint import fingerprint
 
-IDENTITY = {"kind", "source", "dimensions", "classes", "normalization", "shrink"}
+IDENTITY = {"kind", "source", "dimensions", "classes", "labels", "normalization", "shrink"}
 DATA = IDENTITY | {"path", "download", "phantom", "crop_around", "hold_out"}
 KEYS = {
     "download": DATA - {"shrink"},

@@ -12,9 +12,12 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
+from m3hl.config.datasets import describe
+from m3hl.config.experiment import load_config, parse_config
 from m3hl.data.frame import Frame
 from m3hl.data.store import Store
 from m3hl.files.digests import sha256_file
+from m3hl.provenance.stages import excerpt
 from tests.scans import write_dicom
 
 SHAPE = (4, 6, 5)
@@ -443,3 +446,58 @@ def test_impossible_geometries_are_refused(pipeline, own, keys, message):
     if keys.get("kind"):
         del dataset["dimensions"], dataset["classes"]
     assert message in str(pipeline(**dataset))
+
+
+def test_what_is_odd_stands_in_the_store(pipeline, own):
+    write(own / "c.mha", 500 * np.arange(np.prod(SHAPE), dtype=np.float32).reshape(SHAPE))
+    with Store(pipeline(**custom(own, classes=["one", "two", "three"]))) as store:
+        assert len(store.remarks) == 3
+        assert "no train label map holds three: nobody can learn it" in store.remarks
+        assert store.cases("test")[0].levels == pytest.approx(store.cases("val")[0].levels, abs=100)
+
+
+def test_training_labels_without_any_structure_are_refused(pipeline, own):
+    for name in ("a_label.nii.gz", "c_label.mha"):
+        write(own / name, np.zeros(SHAPE, np.uint8))
+    assert "no training label map holds any structure" in pipeline(**custom(own))
+
+
+def mapped(folder, labels, **keys):
+    dataset = custom(folder, labels=labels, **keys)
+    return {key: value for key, value in dataset.items() if key != "classes" or key in keys}
+
+
+@pytest.mark.parametrize("classes", [{}, {"classes": ["tumor", "liver"]}])
+def test_labels_say_which_value_is_which_class(pipeline, own, classes):
+    values = np.array([0, 7, 255, 3])
+    for _, _, label, _, _ in ROWS:
+        if label:
+            held = values[good_label()].astype(np.int16)
+            held[0, 0, 0], held[0, 0, 1] = 9, 3
+            write(own / label, held)
+    with Store(pipeline(**mapped(own, {"tumor": [7, 9], "liver": 255}, **classes))) as store:
+        assert store.classes == ("tumor", "liver")
+        expected = good_label()
+        expected[0, 0, 0] = 1
+        np.testing.assert_array_equal(store.label("t"), expected)
+        assert store.cases("test")[0].notes == ("label values taken as background: 3",)
+
+
+@pytest.mark.parametrize(
+    ("keys", "message"),
+    [
+        ({"labels": {"a": 1, "b": [1, 2]}}, "labels: 1 stands in it twice"),
+        ({"labels": {"a": 1}, "classes": ["b"]}, "labels tells of a, classes of b; leave out classes"),
+        ({"labels": {"a": []}}, "labels"),
+        ({"labels": {"a": 1.5}}, "labels"),
+    ],
+)
+def test_impossible_labels_are_refused(pipeline, own, keys, message):
+    assert message in str(pipeline(**mapped(own, **keys)))
+
+
+def test_the_order_of_labels_outlives_the_excerpt_of_a_stage(own):
+    study = parse_config({"name": "t", "datasets": {"d": mapped(own, {"tumor": 2, "liver": 1})}})
+    again = load_config(excerpt(study, "preprocess", "d"))
+    assert describe(again.dataset("d")) == describe(study.dataset("d"))
+    assert describe(again.dataset("d")).mapped == ((2,), (1,))

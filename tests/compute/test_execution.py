@@ -26,6 +26,7 @@ NAMES = (
     "dtc",
     "sassnet",
     "ss-net",
+    "mc-net",
     "bcp",
     "ad-mt",
     "ps-mt",

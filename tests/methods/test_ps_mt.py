@@ -325,7 +325,7 @@ def test_a_step_in_numpy(make_settings, make_batch, monkeypatch, dimensions, pro
     keep(monkeypatch, ps_mt, "worst_perturbation", changes.append)
     student = method.student
     student.encoder.register_forward_hook(lambda _, seen, out: decoded.append([seen[0].numpy(), out.levels]))
-    student.decoder.register_forward_hook(lambda _, levels, out: decoded[-1].extend([levels[0], out[1]]))
+    student.decoder.register_forward_hook(lambda _, levels, out: decoded[-1].extend([levels[0], out.logits]))
     taught = [watch(teacher) for teacher in method.teachers]
     statistics = [copies(running_statistics(teacher)) for teacher in method.teachers]
     got = {name: value.item() for name, value in method.losses(batch).items()}
@@ -383,7 +383,7 @@ def test_gradients_reach_the_encoder_through_its_features_alone(make_settings, m
     assert all(p.grad is None for teacher in method.teachers for p in teacher.parameters())
     method.zero_grad()
     levels, _ = method.student.encoder(images)
-    method.student.decoder([f + r for f, r in zip(levels, found[0], strict=True)])[1].square().sum().backward()
+    method.student.decoder([f + r for f, r in zip(levels, found[0], strict=True)]).logits.square().sum().backward()
     for gradient, parameter in zip(got, method.student.parameters(), strict=True):
         torch.testing.assert_close(gradient, parameter.grad)
 
@@ -393,7 +393,7 @@ def test_bf16_does_not_round_the_perturbation_away(make_settings, make_batch, mo
     method, found, features, seen = methods.build(settings, 1).train(), [], [], []
     keep(monkeypatch, ps_mt, "worst_perturbation", found.append)
     method.student.encoder.register_forward_hook(lambda _, images, out: features.append(out.levels))
-    method.student.decoder.register_forward_hook(lambda _, levels, out: seen.append((levels[0], out[1])))
+    method.student.decoder.register_forward_hook(lambda _, levels, out: seen.append((levels[0], out.logits)))
     with Execution(torch.device("cpu"), "bf16").precise():
         losses = method.losses(make_batch(settings))
     for (levels, logits), changes, before in zip(seen, found, features, strict=True):

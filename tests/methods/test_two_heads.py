@@ -70,6 +70,19 @@ def test_supervised_losses_and_their_gradients_are_the_released_ones(numbers, na
         assert entropy == pytest.approx(rows["cross_entropy_logged_only"], rel=1e-5)
 
 
+@pytest.mark.parametrize(("dimensions", "epsilon"), [(2, 1e-10), (3, 1e-5)])
+def test_a_class_that_is_absent_feels_the_epsilon_of_dice(name, make_settings, dimensions, epsilon):
+    method = methods.build(make_settings(dimensions, method=name))
+    labels = torch.zeros(2, *(4,) * dimensions).long()
+    classes = {2: 4, 3: 2}[dimensions]
+    p = torch.full((2, classes, *labels.shape[1:]), {2: 1e-6, 3: 1e-4}[dimensions])
+    p[:, 0] = 1
+    size = p[:, 1].double().square().sum().item()
+    absent = 1 - epsilon / (size + epsilon)
+    dice, _ = method.labeled_losses(p, p[:, 1:], labels)
+    assert dice.item() == pytest.approx(absent * {2: 3 / 4, 3: 1}[dimensions], rel=1e-4)
+
+
 @pytest.mark.parametrize(("kind", "length"), [("acdc", 30_000), ("la", 6000)])
 def test_ramps_and_rates_are_the_released_ones(numbers, name, kind, length):
     method = methods.build(published(name, kind))

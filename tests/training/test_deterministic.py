@@ -49,6 +49,8 @@ def put_back():
         ("sassnet", 3, {}),
         ("ss-net", 2, {}),
         ("ss-net", 3, {}),
+        ("mc-net", 2, {}),
+        ("mc-net", 3, {}),
     ],
 )
 def test_the_same_bits_on_cuda(run_settings, make_store, bits, monkeypatch, tmp_path, method, dimensions, options):

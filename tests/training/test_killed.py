@@ -25,6 +25,7 @@ METHODS = {
     "dtc": DEATHS,
     "sassnet": DEATHS,
     "ss-net": DEATHS,
+    "mc-net": DEATHS,
     "ad-mt": DEATHS,
     "ps-mt": BORDERS,
     "bcp": BORDERS,

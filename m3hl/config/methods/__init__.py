@@ -78,9 +78,8 @@ def module_path(method: str) -> str:
     if outside.is_path(method):
         return outside.module_of(method)
     known = [*names(), *installed()]
-    hint = nearest(method, known) or (
-        f"; a file is named by its path, ./{method}.py" if Path(f"{method}.py").is_file() else ""
-    )
+    beside = Path(f"{method}.py").is_file()
+    hint = f"; a file is named by its path, ./{method}.py" if beside else nearest(method, known)
     raise UserError(f"unknown method {method!r}; there are {', '.join(known)}{hint}")
 
 

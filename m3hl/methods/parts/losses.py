@@ -129,6 +129,16 @@ def soft_dice(p: Tensor, q: Tensor, *, power: int, epsilon: float) -> Tensor:
     return (2 * (p * q).sum(axes) + epsilon) / (size + epsilon)
 
 
+def foreground_dice(p: Tensor, labels: Tensor) -> Tensor:
+    """Return the mean over foreground classes of 1 − (2 Σ p y + ε) / (Σ p + Σ y + ε), ε = 1e-8.
+
+    Args:
+        p: (B, C, *), probabilities.
+        labels: (B, *).
+    """
+    return 1 - soft_dice(p, one_hot(labels, p.shape[1], p.dtype), power=1, epsilon=1e-8)[1:].mean()
+
+
 def single(logits: Tensor) -> Tensor:
     """Return logits in single precision, or better where they are."""
     return logits if logits.dtype == torch.float64 else logits.float()

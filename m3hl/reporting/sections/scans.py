@@ -28,13 +28,14 @@ def dataset_content(name: str, study: Study) -> dict[str, Any] | None:
     try:
         with Store(study.datasets[name].store) as store:
             rows = [scan_row(case) for split in ("train", "val", "test") for case in store.cases(split)]
-            frame = store.frame
+            frame, remarks = store.frame, store.remarks
     except UserError:
         return None
     caption = f"Scans of {name} as their files have them, and what was changed on the way into the store."
     return {
         "name": name,
         "frame": frame.described(),
+        "remarks": remarks,
         "rows": rows,
         "folded": len(rows) > UNFOLDED,
         "table": Table(f"scans-{name}", caption, pd.DataFrame(rows)),
