@@ -22,6 +22,8 @@ REMEDY = (
     "--device cpu; elsewhere use smaller images, or a machine with more memory"
 )
 STAGES = {
+    "run": "Run the whole pipeline on a configuration.",
+    "demo": "Run it on synthetic images, in some minutes.",
     "download": "Fetch a dataset's files, or check that they are there.",
     "check": "List all that is wrong or odd in a study's data, with pictures.",
     "preprocess": "Turn a dataset's files into one HDF5 store.",
@@ -33,6 +35,7 @@ STAGES = {
     "explain": "Say why each job of the pipeline would run; nothing is run.",
     "verify": "Check every file of a study against the records of who made it.",
     "methods": "List the methods that a configuration can name.",
+    "new": "Write a method of your own to begin with, and its test.",
     "doctor": "Say what this machine has, and what is missing.",
 }
 

@@ -10,7 +10,7 @@ import importlib
 from m3hl.config import methods
 from m3hl.config.run import RunSettings
 from m3hl.errors import UserError
-from m3hl.inference.weights import members, require_fitting
+from m3hl.methods.checks import check_results
 from m3hl.methods.method import Method
 
 
@@ -35,10 +35,9 @@ def build(settings: RunSettings, stage: int = 0) -> Method:
     """Return a new instance of a stage of a run; initial weights come from torch's global generator.
 
     Raises:
-        ValueError: a result is none of the networks that can be saved.
+        UserError: a result is none of the networks that can be saved, or there is none.
     """
     with methods.blamed(settings.method):
         method = stages(settings)[stage](settings)
-    for network in method.results().values():
-        require_fitting(settings, network.state_dict(), members(network))
+        check_results(method)
     return method
