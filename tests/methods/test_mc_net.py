@@ -170,6 +170,12 @@ def test_a_step_in_numpy(make_settings, make_batch, dimensions, decoders):
     assert found == pytest.approx(expected, rel=1e-4)
 
 
+def test_gradients_flow_through_the_sharpened_maps_too(make_settings):
+    method = methods.build(make_settings(2, method="mc-net"))
+    p = [torch.rand(2, 2, 2, 2, dtype=torch.float64).softmax(1).requires_grad_() for _ in range(3)]
+    assert torch.autograd.gradcheck(lambda *maps: method.consistency_loss(list(maps)), p)
+
+
 def test_the_first_decoder_alone_is_the_result(make_settings):
     method = methods.build(make_settings(3, method="mc-net"))
     assert method.results() == method.networks() == {"student": method.student}
