@@ -34,6 +34,7 @@ STAGES = {
     "status": "Show how the runs of a study are doing, also while they run.",
     "explain": "Say why each job of the pipeline would run; nothing is run.",
     "verify": "Check every file of a study against the records of who made it.",
+    "methods": "List the methods that a configuration can name.",
     "new": "Write a method of your own to begin with, and its test.",
     "doctor": "Say what this machine has, and what is missing.",
 }

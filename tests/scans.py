@@ -6,8 +6,11 @@ import numpy as np
 import SimpleITK as sitk
 
 
-def write_dicom(folder, array, *, spacing=(0.8, 0.9, 3.0), series="1", description="T1", name="IM"):
-    """Write a volume (Z, H, W) of int16 as a DICOM series, one file per slice, in another order than in space."""
+def write_dicom(folder, array, *, spacing=(0.8, 0.9, 3.0), tilt=0, series="1", description="T1", name="IM"):
+    """Write a volume (Z, H, W) of int16 as a DICOM series, one file per slice, in another order than in space.
+
+    Each slice lies `tilt` mm further along y than the one before.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     writer = sitk.ImageFileWriter()
     writer.KeepOriginalImageUIDOn()
@@ -22,7 +25,7 @@ def write_dicom(folder, array, *, spacing=(0.8, 0.9, 3.0), series="1", descripti
             "0020|000d": "1.2.826.0.1.1",
             "0020|000e": f"1.2.826.0.1.2.{series}",
             "0020|0013": str(number),
-            "0020|0032": f"-10\\20\\{5 + number * spacing[2]}",
+            "0020|0032": f"-10\\{20 + number * tilt}\\{5 + number * spacing[2]}",
             "0020|0037": "1\\0\\0\\0\\1\\0",
             "0008|0018": f"1.2.826.0.1.3.{series}.{number}",
             "0018|0050": str(spacing[2]),

@@ -32,6 +32,7 @@ MAY_IMPORT = {
     "commands": {
         *ARITHMETIC,
         "options",
+        "methods",
         "training",
         "evaluation",
         "reporting",

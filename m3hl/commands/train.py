@@ -109,7 +109,7 @@ def command(
         )
         if team.rank > 0:
             return
-        files = save_weights(training, out, settings, study.dataset(dataset), data.frame)
+        files = save_weights(training, out, settings, study.dataset(dataset), data)
         training.history.write(out / "history.csv")
         write_record(
             out / "run.json",

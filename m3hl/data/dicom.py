@@ -7,9 +7,11 @@ import SimpleITK as sitk
 
 from m3hl.errors import UserError
 
-POSITION, DESCRIPTION = "0020|0032", "0008|103e"
+POSITION, COSINES, DESCRIPTION = "0020|0032", "0020|0037", "0008|103e"
 GAP = 0.1
 """Slices may lie so many slice distances from where even steps would put them."""
+TILT = 0.5
+"""Voxels by which the last slice may lie beside where a straight stack would have it."""
 
 
 def read_series(folder: Path) -> sitk.Image:
@@ -26,9 +28,16 @@ def read_series(folder: Path) -> sitk.Image:
     reader.SetFileNames(names)
     reader.MetaDataDictionaryArrayUpdateOn()
     image = reader.Execute()
-    if all(reader.HasMetaDataKey(number, POSITION) for number in range(len(names))):
-        require_even([reader.GetMetaData(number, POSITION) for number in range(len(names))], folder)
+    if all(reader.HasMetaDataKey(number, key) for number in range(len(names)) for key in (POSITION, COSINES)):
+        points = np.array([numbers(reader.GetMetaData(number, POSITION)) for number in range(len(names))])
+        require_even(points, folder)
+        require_straight(points, np.array(numbers(reader.GetMetaData(0, COSINES))), image, folder)
     return image
+
+
+def numbers(text: str) -> list[float]:
+    """Return a list of numbers as DICOM writes it."""
+    return [float(number) for number in text.split("\\")]
 
 
 def only_series(folder: Path) -> list[str]:
@@ -55,9 +64,8 @@ def described(name: str, series: str) -> str:
     return text or series
 
 
-def require_even(positions: list[str], folder: Path) -> None:
-    """Raise `UserError` unless slices, given by their positions as DICOM writes them, follow in even steps."""
-    points = np.array([[float(number) for number in text.split("\\")] for text in positions])
+def require_even(points: np.ndarray, folder: Path) -> None:
+    """Raise `UserError` unless slices, given by their positions (N, 3) in mm, follow in even steps."""
     steps = np.linalg.norm(np.diff(points, axis=0), axis=1)
     usual = float(np.median(steps))
     odd = np.flatnonzero(np.abs(steps - usual) > GAP * usual)
@@ -66,4 +74,23 @@ def require_even(positions: list[str], folder: Path) -> None:
         raise UserError(
             f"{folder}: slices {where + 1} and {where + 2} of the DICOM series are {steps[where]:.2f} mm apart, "
             f"the others {usual:.2f} mm; slices are missing or there twice: get the series again"
+        )
+
+
+def require_straight(points: np.ndarray, cosines: np.ndarray, image: sitk.Image, folder: Path) -> None:
+    """Raise `UserError` for slices that are moved against each other, as a tilted gantry takes them.
+
+    Args:
+        points: positions (N, 3) of the slices, mm.
+        cosines: directions of a slice's rows and columns (6,).
+        image: the volume, for the spacing.
+        folder: for the message.
+    """
+    way = points[-1] - points[0]
+    beside = cosines.reshape(2, 3) @ way / image.GetSpacing()[:2]
+    if np.abs(beside).max() > TILT:
+        tilt = np.degrees(np.arcsin(min(1, np.linalg.norm(cosines.reshape(2, 3) @ way) / np.linalg.norm(way))))
+        raise UserError(
+            f"{folder}: the slices of this DICOM series are tilted by {tilt:.1f}° against the stack (a tilted "
+            "gantry), which no grid at right angles describes; resample it to straight axes and give it as NIfTI"
         )

@@ -22,7 +22,7 @@ class Frame:
         >>> Frame("LPS", (1.0, 1.0, 2.5)).described()
         'orientation LPS, spacing 1×1×2.5 mm'
         """
-        spacing = "×".join(f"{mm:.3g}" for mm in self.spacing) + " mm" if self.spacing else "of each file"
+        spacing = f"{listed(self.spacing)} mm" if self.spacing else "of each file"
         return f"orientation {self.orientation or 'of each file'}, spacing {spacing}"
 
     def shape(self, shape: tuple[int, ...], spacing: tuple[float, ...]) -> tuple[int, ...]:
@@ -38,3 +38,12 @@ class Frame:
             return shape
         wanted = zip(shape, spacing, self.spacing, strict=True)
         return tuple(max(1, round(n * ours / theirs)) for n, ours, theirs in wanted)
+
+
+def listed(values: tuple[float, ...]) -> str:
+    """Return numbers of each axis as one reads them.
+
+    >>> listed((1.0, 0.703125, 8))
+    '1×0.703×8'
+    """
+    return "×".join(str(value) if isinstance(value, int) else f"{value:.3g}" for value in values)

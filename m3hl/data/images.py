@@ -152,15 +152,15 @@ def to_array(
     )
 
 
-def write_label(path: Path, label: np.ndarray, geometry: Geometry) -> None:
-    """Write a label map onto the grid of the original image; what a crop left out is background.
+def write_map(path: Path, label: np.ndarray, geometry: Geometry) -> None:
+    """Write a label map, or one of probabilities, onto the grid of the original image; what a crop left out is 0.
 
     Args:
         path: the file; its ending says the format (.nii.gz, .nrrd, .mha).
-        label: uint8, on the (cropped) grid that `geometry` describes.
+        label: on the (cropped) grid that `geometry` describes.
         geometry: of the case that was segmented.
     """
-    whole = np.zeros(geometry.size, np.uint8)
+    whole = np.zeros(geometry.size, label.dtype)
     window = tuple(slice(at, at + n) for at, n in zip(geometry.offset, label.shape, strict=True))
     whole[window] = label
     whole = np.flip(whole, [axis for axis in range(3) if geometry.flipped[axis]])

@@ -46,7 +46,11 @@ def explain_shear(path: Path, image: sitk.Image, notes: list[str]) -> None:
     Raises:
         UserError: there is no qform, and straight axes put voxels half a voxel or more from where sheared ones do.
     """
-    if image.GetDimension() < 3 or image.GetMetaData("sform_code") == "0":
+    if (
+        image.GetDimension() < 3
+        or not image.HasMetaDataKey("sform_code")
+        or image.GetMetaData("sform_code") == "0"
+    ):
         return
     try:
         affine = np.array([image.GetMetaData(f"srow_{axis}").split() for axis in "xyz"], float)

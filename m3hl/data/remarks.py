@@ -9,13 +9,13 @@ import numpy as np
 
 from m3hl.config.datasets.description import Description
 from m3hl.data.case import Case
-from m3hl.data.frame import Frame
+from m3hl.data.frame import Frame, listed
 from m3hl.data.images import orientation_of
-from m3hl.data.resample import listed
+from m3hl.data.seen import similar, spread
 
-SPACINGS, EXTENTS, SLICES, RANGES, SHARES = 1.1, 2.0, 1.5, 5.0, 10.0
-"""Factors from the median beyond which a case is odd: mm between voxels, mm of a volume and of slices, the range
-of an image's values, and the share of voxels that a label map fills."""
+SPACINGS, EXTENTS, SLICES, SHARES = 1.1, 2.0, 1.5, 10.0
+"""Factors from the median beyond which a case is odd: mm between voxels, mm of a volume and of slices, and the
+share of voxels that a label map fills."""
 MOST_FILLED = 0.5
 """Share of voxels beyond which a label map looks like its own background."""
 MOST_NAMES = 10
@@ -158,19 +158,6 @@ def intensities(looks: Sequence[Look]) -> list[str]:
     usual = np.median(values, axis=0)
     odd = [f"{look.name} ({spread(look.levels)})" for look in looks if not similar(look.levels, tuple(usual))]
     return [f"intensities unlike the others': {named(odd)}; the median is {spread(tuple(usual))}"] if odd else []
-
-
-def similar(levels: tuple[float, ...], usual: tuple[float, ...]) -> bool:
-    """Return whether an image's values are in the place and of the range that is usual."""
-    ranges = levels[2] - levels[0], usual[2] - usual[0]
-    if min(ranges) <= 0:
-        return ranges[0] == ranges[1]
-    return max(ranges) / min(ranges) <= RANGES and abs(levels[1] - usual[1]) <= RANGES * ranges[1]
-
-
-def spread(levels: tuple[float, ...]) -> str:
-    """Return the range of an image's values as one reads it."""
-    return f"{levels[0]:.4g} to {levels[2]:.4g}"
 
 
 def patients(looks: Sequence[Look]) -> Iterator[str]:

@@ -6,7 +6,7 @@ import numpy as np
 import SimpleITK as sitk
 
 from m3hl.data.case import Case
-from m3hl.data.frame import Frame
+from m3hl.data.frame import Frame, listed
 from m3hl.errors import UserError
 
 LARGEST = 2**31
@@ -76,12 +76,3 @@ def resample_case(case: Case, frame: Frame) -> Case:
     if label is not None and case.split == "train":
         label = resample_label(label, shape)
     return replace(case, image=resample_image(case.image, shape), label=label, notes=(*case.notes, note))
-
-
-def listed(values: tuple[float, ...]) -> str:
-    """Return numbers of each axis as one reads them.
-
-    >>> listed((1.0, 0.703125, 8))
-    '1×0.703×8'
-    """
-    return "×".join(str(value) if isinstance(value, int) else f"{value:.3g}" for value in values)

@@ -57,6 +57,26 @@ class Protocol:
         labels = [one.to(torch.uint8) for one in maps]
         return [largest_components(one[None])[0] for one in labels] if self.largest_component else labels
 
+    @torch.inference_mode()
+    def probabilities(self, network: nn.Module, volume: Tensor, shape: tuple[int, ...]) -> Tensor:
+        """Return the class probabilities (C, Z, H, W) or (C, X, Y, Z) of a volume.
+
+        Args:
+            network: in evaluation mode.
+            volume: as the network was trained on such.
+            shape: of the result, where the volume is shrunk or resampled.
+        """
+        if self.stride is not None:
+            return enlarge(slide(network, volume, self.crop, self.stride), self.shrink, shape)
+        slices = resize_nearest(volume, self.crop).unsqueeze(1)
+        scores = torch.cat([network(part).logits.softmax(1) for part in slices.split(BATCH[2])])
+        return torch.stack([resize_nearest(score, tuple(volume.shape[1:])) for score in scores.transpose(0, 1)])
+
+    def decided(self, probability: Tensor) -> Tensor:
+        """Return the label map (uint8) of class probabilities as `probabilities` gives them."""
+        label = (probability.argmax(0) if self.stride is None else decide(probability)).to(torch.uint8)
+        return largest_components(label[None])[0] if self.largest_component else label
+
 
 def segment_slices(network: nn.Module, volumes: Sequence[Tensor], size: tuple[int, ...]) -> list[Tensor]:
     """Segment the slices of volumes (Z, H, W): resized to `size` and back by nearest neighbour."""

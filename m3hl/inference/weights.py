@@ -13,6 +13,7 @@ from m3hl import nets
 from m3hl.config.dataset import DatasetConfig
 from m3hl.config.run import RunSettings
 from m3hl.data.frame import Frame
+from m3hl.data.seen import Seen
 from m3hl.errors import UserError
 from m3hl.files.tensors import load_tensors, save_tensors
 
@@ -29,6 +30,7 @@ class Weights:
         network: the selected network or ensemble, in evaluation mode.
         selection: rule, iteration and Dice of the selection.
         frame: the geometry of the volumes that it was trained on.
+        seen: what these were like, None where it is not known.
         others: what the method selects besides, by name: measured beside the network, never predicted with.
     """
 
@@ -37,6 +39,7 @@ class Weights:
     ) -> None:
         self.settings, self.dataset, self.network, self.selection = settings, dataset, network, selection
         self.frame = Frame()
+        self.seen: Seen | None = None
         self.others: dict[str, Self] = {}
 
     def save(self, path: Path) -> None:
@@ -48,6 +51,8 @@ class Weights:
         }
         if self.frame != Frame():
             facts["frame"] = asdict(self.frame)
+        if self.seen:
+            facts["seen"] = asdict(self.seen)
         states = {"network": self.network.state_dict()}
         if self.others:
             facts["others"] = {name: other.choice() for name, other in self.others.items()}
@@ -100,17 +105,13 @@ class Weights:
                 return cls.build(settings, dataset, state, choice["selection"], count)
 
             weights = fitting(value["network"], facts)
-            weights.frame = read_frame(facts.get("frame", {}))
+            weights.frame = TypeAdapter(Frame).validate_python(facts.get("frame", {}))
+            weights.seen = TypeAdapter(Seen | None).validate_python(facts.get("seen"))
             choices = facts.get("others", {})
             weights.others = {name: fitting(value["others"][name], choice) for name, choice in choices.items()}
             return weights
         except (ValueError, KeyError, RuntimeError, TypeError, AttributeError, UserError) as error:
             raise UserError(f"{path}: the weights do not fit their own settings; train the run again") from error
-
-
-def read_frame(value: dict[str, Any]) -> Frame:
-    """Return the geometry that a weights file tells; raises `ValueError` where it is none."""
-    return TypeAdapter(Frame).validate_python(value)
 
 
 def members(network: nn.Module) -> int:

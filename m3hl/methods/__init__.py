@@ -15,8 +15,12 @@ from m3hl.methods.method import Method
 
 
 def stages(settings: RunSettings) -> tuple[type[Method], ...]:
-    """Return the stages of a run, in order; raises `UserError` where a method from outside has no `Method`."""
-    name = settings.method
+    """Return the stages of a run, in order; see `stages_of`."""
+    return stages_of(settings.method)
+
+
+def stages_of(name: str) -> tuple[type[Method], ...]:
+    """Return a method's stages, in order; raises `UserError` where a method from outside has no `Method`."""
     if methods.is_ours(name):
         module = importlib.import_module(f"{__name__}.{methods.module_name(name)}")
     else:

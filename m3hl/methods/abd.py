@@ -11,10 +11,10 @@ from m3hl.config.run import RunSettings
 from m3hl.data.batches import Batch
 from m3hl.methods import bcp
 from m3hl.methods.method import Selected
+from m3hl.methods.parts.cutout_jitter import strong_view
 from m3hl.methods.parts.displacement import displaced
 from m3hl.methods.parts.losses import dice_loss, single
 from m3hl.methods.parts.optimization import give_momentum
-from m3hl.methods.parts.strong_view import strong_view
 from m3hl.methods.parts.teacher import update_teacher
 from m3hl.methods.update import Update
 

@@ -13,6 +13,7 @@ from torch import nn
 from m3hl.compute.execution import Execution
 from m3hl.config import methods
 from m3hl.data.store import Store
+from m3hl.methods import stages_of
 from m3hl.training.step import step
 from tests.benchmarks.plain import PlainTraining
 from tests.benchmarks.steps import Training
@@ -95,6 +96,10 @@ def test_the_benchmarks_run(tmp_path):
             row = found[f"step, {method}"]
             assert row["of_supervised"] == row["seconds"] / row["supervised"] > 0
             assert row["passes"] == pytest.approx(PASSES.get(method, row["passes"]))
+            name, _, stage = method.partition(", ")
+            # The last stage is what `m3hl methods` tells of.
+            if stage in ("", stages_of(name)[-1].stage):
+                assert row["passes"] == pytest.approx(methods.load(name).COST)
         assert found["views"]["strong"] > 0
         assert sum(found["parts"].values()) > 0
         assert 0 < found["validation"]["share"] < 1

@@ -60,6 +60,12 @@ def test_a_dicom_series_with_a_missing_slice_is_refused(tmp_path, voxels):
         read_volume(folder, 3)
 
 
+def test_the_slices_of_a_tilted_gantry_are_refused(tmp_path, voxels):
+    read_volume(write_dicom(tmp_path / "straight", voxels, tilt=0.01), 3)
+    with pytest.raises(UserError, match=r"tilted by 18\.4° against the stack"):
+        read_volume(write_dicom(tmp_path / "tilted", voxels, tilt=1.0), 3)
+
+
 def test_a_folder_without_dicom_is_refused(tmp_path):
     (tmp_path / "scan").mkdir()
     (tmp_path / "scan" / "notes.txt").write_text("x")

@@ -77,7 +77,7 @@ def scan(shape=(16, 16, 16), spacing=(1.0, 1.0, 2.0)):
 
 def segment(weights, image, folder, name="i.nrrd"):
     sitk.WriteImage(image, str(folder / name))
-    predict(weights, (folder / name,), folder / "out", stride=(16, 16, 16), device=torch.device("cpu"))
+    predict([weights], (folder / name,), folder / "out", stride=(16, 16, 16), device=torch.device("cpu"))
     return sitk.ReadImage(str(folder / "out" / f"{name.partition('.')[0]}.nii.gz"))
 
 

@@ -233,6 +233,11 @@ def test_a_step_of_the_second_stage_in_numpy(prepared, dimensions):
     assert {name: value.item() for name, value in losses.items()} == pytest.approx(expected, rel=1e-5)
 
 
+def test_neither_stage_draws_what_it_does_not_use(build):
+    counts = [(stage.labeled_batch, stage.unlabeled_batch) for stage in (build(2, n, pairs=2) for n in (0, 1))]
+    assert counts == [(4, 0), (0, 4)]
+
+
 def test_the_teacher_is_frozen_but_for_its_running_statistics(prepared):
     stage, batch, _ = prepared(2, 1)
     before = {name: value.clone() for name, value in stage.teacher.state_dict().items()}

@@ -8,6 +8,8 @@ from m3hl.config.methods import bcp
 from m3hl.errors import UserError
 
 TITLE = "ABD"
+PUBLICATION, CODE_LICENSE = "Chi et al., CVPR 2024", "none"
+COST = 10 / 3
 PRESETS = ("released",)
 DIMENSIONS = (2,)
 """Its strong view wants intensities from 0 to 1, and nobody has said how many cells a volume should have."""

@@ -8,6 +8,8 @@ from m3hl.config.methods.optimizer import OptimizerOptions, require_statistics
 from m3hl.errors import UserError
 
 TITLE = "AD-MT"
+PUBLICATION, CODE_LICENSE = "Zhao et al., ECCV 2024", "none"
+COST = 11 / 6
 PRESETS = ("released", "paper")
 DIAGNOSTICS = {
     "weight": "weight of the unlabeled loss",

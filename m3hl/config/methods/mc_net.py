@@ -8,6 +8,8 @@ from m3hl.config.methods.optimizer import OptimizerOptions
 from m3hl.errors import UserError
 
 TITLE = "MC-Net+"
+PUBLICATION, CODE_LICENSE = "Wu et al., Medical Image Analysis 2022", "MIT"
+COST = 1.0
 PRESETS = ("released", "mc-net")
 DIAGNOSTICS = {"weight": "weight of the decoders' agreement"}
 """What is logged and no part of the loss, and what a reader is told that it is."""

@@ -8,6 +8,8 @@ from m3hl.config.methods.optimizer import OptimizerOptions, require_statistics
 from m3hl.errors import UserError
 
 TITLE = "OMF"
+PUBLICATION, CODE_LICENSE = "Liu et al., MICCAI 2024", "none; slices are our port"
+COST = 5 / 12
 PRESETS = ("released",)
 DIAGNOSTICS = {"mantle": "share of voxels under the mantle"}
 """What is logged and no part of the loss, and what a reader is told that it is."""

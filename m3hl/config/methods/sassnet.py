@@ -8,6 +8,8 @@ from m3hl.config.methods import two_heads
 from m3hl.errors import UserError
 
 TITLE = "SASSNet"
+PUBLICATION, CODE_LICENSE = "Li et al., MICCAI 2020", "none; slices are our port"
+COST = 4 / 3
 PRESETS = ("released",)
 DIAGNOSTICS = two_heads.DIAGNOSTICS | {"discriminator": "loss of the discriminator"}
 """What is logged and no part of the loss, and what a reader is told that it is."""

@@ -8,6 +8,8 @@ from m3hl.config.methods.optimizer import OptimizerOptions
 from m3hl.errors import UserError
 
 TITLE = "SS-Net"
+PUBLICATION, CODE_LICENSE = "Wu et al., MICCAI 2022", "MIT"
+COST = 10 / 3
 PRESETS = ("released",)
 DIAGNOSTICS = {
     "weight": "weight of what is no supervised loss",

@@ -4,8 +4,8 @@ from typing import Any
 
 import pandas as pd
 
+from m3hl.data.frame import listed
 from m3hl.data.images import orientation_of
-from m3hl.data.resample import listed
 from m3hl.data.store import CaseInfo, Store
 from m3hl.errors import UserError
 from m3hl.reporting.exports import Table

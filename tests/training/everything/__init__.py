@@ -9,7 +9,6 @@ import torch
 import m3hl.config.methods
 import m3hl.methods
 from m3hl.compute.execution import Execution
-from m3hl.data.frame import Frame
 from m3hl.data.store import Store
 from m3hl.files.atomic import write_json
 from m3hl.training import checkpoint, loop, state
@@ -49,7 +48,7 @@ def run(settings, dataset, store, folder, deaths=()):
             execution=Execution(torch.device("cpu")),
             code="code",
         )
-    save_weights(training, folder, settings, dataset, Frame())
+        save_weights(training, folder, settings, dataset, data)
     training.history.write(folder / "history.csv")
     write_json(folder / "ended.json", training.ended)
 

@@ -8,8 +8,8 @@ import torch
 from scipy.stats import kstest
 
 from m3hl.data.batches import Batch
-from m3hl.methods.parts import strong_view as parts
-from m3hl.methods.parts.strong_view import cutout_masks, draw_cutout, jittered, strong_view
+from m3hl.methods.parts import cutout_jitter as parts
+from m3hl.methods.parts.cutout_jitter import cutout_masks, draw_cutout, jittered, strong_view
 
 CPU = torch.device("cpu")
 
