@@ -53,11 +53,14 @@ def check_deterministic(method: str, dimensions: int = 2, options: Options = Non
 
 
 def check_killed(method: str, dimensions: int = 2, options: Options = None) -> None:
-    """Let a run end without a word after each iteration: taken up, it ends with the bits of a whole one."""
+    """Let a run end without a word before and between checkpoints: taken up, it ends with a whole one's bits.
+
+    Every second iteration is followed by a checkpoint, the others are where the run ends.
+    """
     chosen = settings(method, dimensions, options)
     with every_checkpoint(), TemporaryDirectory() as folder:
         whole = run(chosen)
-        for last in range(1, whole.iteration):
+        for last in range(1, whole.iteration, 2):
             work = Path(folder) / str(last)
             with dying_after(last), suppress(Dead):
                 run(chosen, work)

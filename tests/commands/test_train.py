@@ -157,8 +157,8 @@ MISTAKES = {
     "unknown method": ({"method": "x"}, None, "unknown method 'x'; the config has m3hl, supervised"),
     "unknown algorithm": (
         {},
-        ("methods.m3hl.method", "bcp"),
-        f"unknown method 'bcp'; there are {', '.join(methods.names())}",
+        ("methods.m3hl.method", "nnunet"),
+        f"unknown method 'nnunet'; there are {', '.join(methods.names())}",
     ),
     "unknown preset": ({}, ("methods.m3hl.preset", "best"), "unknown preset 'best' .* released, paper"),
     "too many labeled": ({"labeled": 4}, None, "4 labeled asked for, but only 3 training groups have labels"),
