@@ -123,7 +123,7 @@ def test_the_best_or_the_last_weights_are_kept(
     )
     settings = run_settings(options=PLAIN_SGD, iterations=8, selection=selection)
     kept = launch(settings, tmp_path).selection
-    assert kept.summary() == {"rule": selection, "iteration": iteration, "dice": dice}
+    assert kept.summary() == {"network": "student", "rule": selection, "iteration": iteration, "dice": dice}
     assert kept.weights["offset"].item() == -iteration
     assert method.student.offset.item() == -8
 
@@ -136,7 +136,7 @@ def test_selection_on_an_empty_split_is_refused(launch, run_settings, make_store
 
 def test_without_a_validation_split_the_last_weights_are_kept(launch, run_settings, make_store, tmp_path):
     training = launch(run_settings(selection="last"), tmp_path, store=make_store(val=0))
-    assert training.selection.summary() == {"rule": "last", "iteration": 6, "dice": None}
+    assert training.selection.summary() == {"network": "student", "rule": "last", "iteration": 6, "dice": None}
     assert not any(name.startswith("val") for row in training.history.rows for name in row)
 
 
