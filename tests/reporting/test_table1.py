@@ -81,9 +81,10 @@ def test_the_table_is_written_with_numbers_and_as_shown(table1_study):
     first = table.data.iloc[0]
     assert (first["method"], first["dice_printed"], first["rank_printed"]) == ("Supervised", 79.41, 10)
     assert re.fullmatch(r"\d\d\.\d\d ± \d\.\d\d", table.shown.loc[0, "Dice (%), here"])
-    missing = next(pair.label for pair in of(table1_study, "acdc")["pairs"] if pair.line is None)
-    row = table.shown.set_index("Method").loc[missing]
-    assert (row["Dice (%), here"], row["Rank, here"]) == ("–", "–")
+    for pair in of(table1_study, "acdc")["pairs"]:
+        if pair.line is None:
+            row = table.shown.set_index("Method").loc[pair.label]
+            assert (row["Dice (%), here"], row["Rank, here"]) == ("–", "–")
 
 
 def test_a_method_without_a_printed_number_is_no_point(table1_study):

@@ -23,7 +23,7 @@ PANEL_POINTS, FEWEST, MOST = 6000, 50, 200
 WIDTH = 4.6
 LABEL = 8
 """Points of a label's text; it stands beside the end of a line."""
-MOST_LABELS = 14
+MOST_LABELS = 18
 """So many labels find room beside a panel."""
 
 Curves = list[tuple[int, pd.DataFrame]]
