@@ -11,7 +11,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from m3hl import __version__
-from m3hl.errors import ERROR, MISTAKE, UserError
+from m3hl.errors import ERROR, MISTAKE, UserError, is_out_of_memory
 from m3hl.progress import plain
 from m3hl.provenance.origin import origin
 
@@ -22,7 +22,10 @@ REMEDY = (
     "--device cpu; elsewhere use smaller images, or a machine with more memory"
 )
 STAGES = {
+    "run": "Run the whole pipeline on a configuration.",
+    "demo": "Run it on synthetic images, in some minutes.",
     "download": "Fetch a dataset's files, or check that they are there.",
+    "check": "List all that is wrong or odd in a study's data, with pictures.",
     "preprocess": "Turn a dataset's files into one HDF5 store.",
     "train": "Train one method with one number of labeled cases and one seed.",
     "evaluate": "Segment a split with a trained run and measure it.",
@@ -31,6 +34,8 @@ STAGES = {
     "status": "Show how the runs of a study are doing, also while they run.",
     "explain": "Say why each job of the pipeline would run; nothing is run.",
     "verify": "Check every file of a study against the records of who made it.",
+    "methods": "List the methods that a configuration can name.",
+    "new": "Write a method of your own to begin with, and its test.",
     "doctor": "Say what this machine has, and what is missing.",
 }
 
@@ -74,12 +79,6 @@ def cli(log: Path | None) -> None:
             raise UserError(f"{log}: cannot write the log ({error.strerror}); choose another file") from error
     logging.basicConfig(level=logging.INFO, format="%(message)s", handlers=handlers, force=True)
     logging.captureWarnings(True)
-
-
-def is_out_of_memory(error: Exception) -> bool:
-    """Return whether the memory of the computer or the GPU did not suffice; torch has its own words for it."""
-    kinds = {kind.__name__ for kind in type(error).__mro__}
-    return bool(kinds & {"MemoryError", "OutOfMemoryError"}) or "DefaultCPUAllocator" in str(error)
 
 
 def first_sentence(error: Exception) -> str:

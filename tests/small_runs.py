@@ -27,7 +27,13 @@ SMALL = {
     "cps": SHORT_RAMP,
     "dtc": SHORT_RAMP,
     "bcp": {"pretraining_iterations": 4},
+    "ps-mt": {"warm_up_share": 0.5, "ramp_share": 0.7, "confidence_threshold": 0.51, "probe": 10.0},
     "ad-mt": {"ramp_step": 1, "ramp_length": 1, "longest_turn": 2, "confidence_threshold": 0.55},
+    "abd": {"pretraining_iterations": 4},
+    "omf": {"pretraining_iterations": 4},
+    "sassnet": SHORT_RAMP | {"adversarial_weight": 1.0},
+    "ss-net": SHORT_RAMP | {"weight": 1.0},
+    "mc-net": SHORT_RAMP,
 }
 """Options without which a small run is impossible, or would end before a ramp has moved."""
 

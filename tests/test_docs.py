@@ -13,6 +13,7 @@ from m3hl.cli import STAGES, cli
 from m3hl.config import methods
 from m3hl.config.experiment import load_config
 from m3hl.errors import UserError
+from m3hl.testing.skeleton import write_skeleton
 
 ROOT = Path(__file__).parents[1]
 DOCS = sorted((ROOT / "docs").rglob("*.md"))
@@ -131,7 +132,10 @@ def test_every_command_exists(page):
 
 
 @pages(PAGES)
-def test_every_example_is_a_valid_configuration(page):
+def test_every_example_is_a_valid_configuration(page, tmp_path, monkeypatch):
+    # Where the page on methods of one's own has put one.
+    monkeypatch.chdir(tmp_path)
+    write_skeleton("my_method", tmp_path)
     assert not wrong_examples(page.read_text(encoding="utf-8"))
 
 

@@ -64,6 +64,7 @@ def command(
     stride = study.evaluation.stride or description.stride
     with Store(store) as data:
         data.require(weights.settings.dimensions, weights.settings.classes, weights.settings.shrink)
+        data.require_frame(weights.frame)
         protocol = Protocol(weights.settings.crop, stride, description.largest_component, data.shrink)
         cases = choose_cases(data, split, study.evaluation.cases)
         if nifti:
@@ -94,6 +95,7 @@ def command(
                 **({"shrink": protocol.shrink} if protocol.shrink else {}),
             },
             "split": split,
+            "selection": weights.selection,
             "cases": len(cases),
             **({"others": others} if others else {}),
             "provenance": stopwatch.record(

@@ -9,7 +9,13 @@ from m3hl import options
 
 @click.command(context_settings={"show_default": True})
 @click.argument("images", nargs=-1, required=True, type=options.PATH)
-@click.option("--weights", required=True, type=options.PATH, help="A trained run's best.pt.")
+@click.option(
+    "--weights",
+    required=True,
+    multiple=True,
+    type=options.PATH,
+    help="A trained run's best.pt. Given several times, the mean of the runs' probabilities decides.",
+)
 @click.option("--out", required=True, type=options.PATH, help="Folder for the label maps (NIfTI).")
 @click.option(
     "--stride",
@@ -17,21 +23,31 @@ from m3hl import options
     nargs=3,
     help="Voxels between windows in 3D.  [default: the data set's, (18, 18, 4) for LA]",
 )
+@click.option("--probabilities", is_flag=True, help="Also write IMAGE-probability-CLASS.nii.gz for each class.")
 @options.device
 def command(
     images: tuple[Path, ...],
-    weights: Path,
+    weights: tuple[Path, ...],
     out: Path,
     stride: tuple[int, int, int] | None,
+    probabilities: bool,
     device: str | None,
     threads: int | None,
 ) -> None:
-    """Segment IMAGES (NIfTI, NRRD or MHA volumes) with a trained run.
+    """Segment IMAGES with a trained run: NIfTI, NRRD or MHA files, folders of these or of DICOM, or patterns.
 
-    Each label map lies on its image's grid and is called like it, with the ending .nii.gz.
+    All are checked before the first is segmented, and what is unlike the training images gets a warning. Each
+    label map lies on its image's grid and is called like it, with the ending .nii.gz.
     """
     from m3hl.compute.device import choose_device
     from m3hl.inference.predict import predict
     from m3hl.inference.weights import Weights
 
-    predict(Weights.load(weights), images, out, stride=stride, device=choose_device(device or "auto", threads))
+    predict(
+        [Weights.load(path) for path in weights],
+        images,
+        out,
+        stride=stride,
+        device=choose_device(device or "auto", threads),
+        probabilities=probabilities,
+    )

@@ -13,7 +13,7 @@ from m3hl.files.lock import alone
 from m3hl.provenance.origin import Stopwatch
 from m3hl.provenance.records import write_record
 from m3hl.provenance.seal import Seal
-from m3hl.provenance.stages import code
+from m3hl.provenance.stages import code, source_of
 
 
 @click.command(context_settings={"show_default": True})
@@ -83,6 +83,8 @@ def command(
     from m3hl.training.loop import train
     from m3hl.training.results import save_weights
 
+    # Now, as it may be edited while it trains.
+    whose = source_of(settings.method)
     stopwatch, where = Stopwatch(), choose_device(device or study.dataset(dataset).device, threads)
     meter = EnergyMeter(where)
     execution = Execution(where, precision, compilation, None if image_memory is None else image_memory * 2**20)
@@ -107,7 +109,7 @@ def command(
         )
         if team.rank > 0:
             return
-        files = save_weights(training, out, settings, study.dataset(dataset))
+        files = save_weights(training, out, settings, study.dataset(dataset), data)
         training.history.write(out / "history.csv")
         write_record(
             out / "run.json",
@@ -128,6 +130,7 @@ def command(
                     **(meter.record() if team.size == 1 else {}),
                     **execution.chosen(),
                     store_sha256=seal.digest(store),
+                    **whose,
                 ),
                 "seal": seal.record([*files, out / "history.csv"]),
             },

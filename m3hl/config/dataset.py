@@ -1,7 +1,7 @@
 """The `datasets:` section: where images come from and how a network is fed with them."""
 
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, PositiveInt, model_validator
 
@@ -12,6 +12,12 @@ Extent = Annotated[tuple[Annotated[int, Field(gt=0, le=2**14)], ...], Field(min_
 """Voxels along each axis: (H, W) in 2D, (X, Y, Z) in 3D."""
 Factors = Annotated[tuple[Annotated[int, Field(gt=0, le=64)], ...], Field(min_length=3, max_length=3)]
 """Voxels along each axis (X, Y, Z) that become one."""
+Orientation = Annotated[str, Field(pattern="^(none|common|[LRPASI]{3})$")]
+Millimetres = Annotated[tuple[Annotated[float, Field(gt=0, le=1000)], ...], Field(min_length=3, max_length=3)]
+"""Along each axis (X, Y, Z)."""
+
+
+CUSTOM_ONLY = {"dimensions", "classes", "labels", "normalization", "orientation", "spacing"}
 
 
 class PhantomConfig(Model):
@@ -88,8 +94,19 @@ class DatasetConfig(Model):
     """Custom only. 2: a U-Net, slice by slice; 3: a V-Net on volumes."""
     classes: tuple[str, ...] | None = None
     """Custom only: names of the labels 1, 2, …; 0 is the background."""
+    labels: dict[str, int | Annotated[tuple[int, ...], Field(min_length=1)]] = {}
+    """Custom only. What files hold for each class, where it is not 1, 2, …: {liver: 255}, or {liver: 1, tumor:
+    [2, 3]}. The classes may then be left out, and other values count as background."""
     normalization: Literal["minmax", "zscore"] = "zscore"
     """Custom only. minmax: each volume to [0, 1]; zscore: each volume to mean 0, variance 1."""
+    orientation: Orientation | None = None
+    """Custom only. To where the axes of all scans are turned. common (where left out): as most training scans have
+    them; letters, such as LPS or RAS: where x, y and z point (left or right, posterior or anterior, superior or
+    inferior); none: as each file has them."""
+    spacing: Literal["none", "median"] | Millimetres | None = None
+    """Custom, 3D only. mm between voxels that all scans are resampled to, along the turned axes. median (where
+    left out): the training scans' median of each axis; three numbers; none: as each file has them. Predictions are
+    brought back to the original grid before they are measured."""
     device: Literal["auto", "cuda", "cpu"] = "auto"
     """Where to train and evaluate. auto: on a GPU where there is one, else on the CPU; cuda: an error where there
     is none."""
@@ -102,6 +119,14 @@ class DatasetConfig(Model):
     evaluation: EvaluationConfig = EvaluationConfig()
     """Overrides of the data set's published evaluation settings."""
 
+    @model_validator(mode="before")
+    @classmethod
+    def _classes_of_labels(cls, values: Any) -> Any:
+        # Their order must outlive texts in which keys are sorted.
+        if isinstance(values, dict) and isinstance(values.get("labels"), dict) and not values.get("classes"):
+            return values | {"classes": list(values["labels"])}
+        return values
+
     @model_validator(mode="after")
     def _complete(self) -> Self:
         if self.kind == "custom":
@@ -109,13 +134,26 @@ class DatasetConfig(Model):
                 raise ValueError("kind: custom reads source: folder only")
             if self.dimensions is None or not self.classes:
                 raise ValueError("kind: custom needs dimensions (2 or 3) and classes (names of labels 1, 2, …)")
+            self._check_labels()
         elif self.source == "folder":
             raise ValueError(f"source: folder needs kind: custom, not {self.kind}")
-        elif fixed := sorted(self.model_fields_set & {"dimensions", "classes", "normalization"}):
+        elif fixed := sorted(self.model_fields_set & CUSTOM_ONLY):
             raise ValueError(f"{', '.join(fixed)}: fixed for kind: {self.kind}; leave out")
+        axes = [pair for pair in ("LR", "PA", "SI") if set(pair) & set(self.orientation or "")]
+        if self.orientation not in (None, "none", "common") and len(axes) < 3:
+            raise ValueError(f"orientation {self.orientation} must name each axis once, as LPS and RAS do")
         if "crop_around" in self.model_fields_set and (self.kind, self.source) != ("la", "raw"):
             raise ValueError("crop_around is for kind: la with source: raw only; leave it out")
         return self
+
+    def _check_labels(self) -> None:
+        if self.labels and set(self.labels) != set(self.classes):
+            told, named = ", ".join(self.labels), ", ".join(self.classes)
+            raise ValueError(f"labels tells of {told}, classes of {named}; leave out classes")
+        values = [value for held in self.labels.values() for value in ((held,) if isinstance(held, int) else held)]
+        twice = next((value for value in values if values.count(value) > 1), None)
+        if twice is not None:
+            raise ValueError(f"labels: {twice} stands in it twice; a value belongs to one class")
 
     def require_path(self) -> Path | None:
         """Return where the files are, None for phantoms; raises `UserError` where it is not said."""

@@ -25,11 +25,14 @@ class MethodConfig(Model):
     """A method, under a name of your own."""
 
     method: str
-    """Name of a module in `m3hl/config/methods`, with a dash for an underscore; see below."""
+    """One of the methods below; or your own: `./FILE.py`, relative to the working directory, or the name that an
+    installed package gives it."""
     preset: str | None = None
     """One of the method's presets; left out, the first."""
     options: dict[str, Any] = {}
     """Single knobs that differ from the preset."""
+    by_dataset: dict[Name, dict[str, Any]] = {}
+    """Further ones on single data sets, by their names in `datasets`."""
 
 
 class ExperimentConfig(Model):
@@ -75,6 +78,8 @@ class Config(Model):
     def _resolvable(self) -> Self:
         for run in self.runs():
             self.dataset(run.dataset).require_path()
+        for name in {name for method in self.methods.values() for name in method.by_dataset}:
+            self.dataset(name)
         for dataset, method in dict.fromkeys((r.dataset, r.method) for r in self.runs()):
             settings, config = self.settings(Run(dataset, method, "all", 0)), self.dataset(dataset)
             check_stride(config.evaluation.stride or describe(config).stride, settings.crop)
@@ -92,6 +97,13 @@ class Config(Model):
             raise UserError(f"unknown method {name!r}; the config has {', '.join(self.methods) or 'none'}")
         return self.methods[name]
 
+    def method_on(self, name: str, dataset: str) -> MethodConfig:
+        """Return the method called `name` with all its options on a data set in one place."""
+        method = self.method(name)
+        return method.model_copy(
+            update={"options": method.options | method.by_dataset.get(dataset, {}), "by_dataset": {}}
+        )
+
     def runs(self) -> list[Run]:
         """Return every run once, in the order of `experiments`."""
         asked = sum(prod(map(len, (b.dataset, b.method, b.labeled, b.seed))) for b in self.experiments)
@@ -108,23 +120,30 @@ class Config(Model):
         """Return the settings of one run with data set defaults, preset and overrides resolved.
 
         Raises:
-            UserError: the data set, method or preset is unknown, or the settings contradict each other.
+            UserError: the data set, method or preset is unknown, the method is not for such data, or the
+                settings contradict each other.
         """
-        dataset, method = self.dataset(run.dataset), self.method(run.method)
-        module, description = methods.load(method.method), describe(dataset)
-        preset = method.preset or module.PRESETS[0]
-        options = module.preset(preset, description.dimensions) | method.options
-        try:
-            return RunSettings(
-                method=method.method,
-                preset=preset,
-                options=options,
-                dimensions=description.dimensions,
-                classes=description.classes,
-                labeled=run.labeled,
-                seed=run.seed,
-                **published_or(dataset, description, method.method, preset),
+        dataset, method = self.dataset(run.dataset), self.method_on(run.method, run.dataset)
+        description = describe(dataset)
+        if description.dimensions not in (able := methods.dimensions(method.method)):
+            raise UserError(
+                f"{run.method} on {run.dataset}: method {method.method} is for {able[0]}D data, not for "
+                f"{description.dimensions}D; leave this pair out"
             )
+        preset = method.preset or methods.load(method.method).PRESETS[0]
+        options = methods.preset(method.method, preset, description.dimensions) | method.options
+        try:
+            with methods.blamed(method.method):
+                return RunSettings(
+                    method=method.method,
+                    preset=preset,
+                    options=options,
+                    dimensions=description.dimensions,
+                    classes=description.classes,
+                    labeled=run.labeled,
+                    seed=run.seed,
+                    **published_or(dataset, description, method.method, preset),
+                )
         except ValidationError as error:
             raise UserError(f"{run.method} on {run.dataset}: {first_problem(error)}") from error
 

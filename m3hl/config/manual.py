@@ -38,14 +38,17 @@ def schema() -> str:
     value = Config.model_json_schema()
     value["$schema"] = "https://json-schema.org/draft/2020-12/schema"
     value["$defs"]["DatasetConfig"]["properties"]["kind"]["enum"] = datasets.names()
+    for name in methods.names():
+        value["$defs"][f"options-{name}"] = methods.load(name).Options.model_json_schema()
     value["$defs"]["MethodConfig"]["allOf"] = [method_schema(name) for name in methods.names()]
     return json.dumps(value, indent=2, ensure_ascii=False) + "\n"
 
 
 def method_schema(name: str) -> dict[str, Any]:
     """Return what holds for the options and presets of one method."""
-    module = methods.load(name)
-    properties = {"options": module.Options.model_json_schema(), "preset": {"enum": [*module.PRESETS, None]}}
+    options = {"$ref": f"#/$defs/options-{name}"}
+    presets = {"enum": [*methods.load(name).PRESETS, None]}
+    properties = {"options": options, "by_dataset": {"additionalProperties": options}, "preset": presets}
     return {"if": {"properties": {"method": {"const": name}}}, "then": {"properties": properties}}
 
 
@@ -74,7 +77,7 @@ def options_table(name: str) -> str:
     presets = {
         f"{preset} {dimensions}D": module.Options(**module.preset(preset, dimensions)).model_dump()
         for preset in module.PRESETS
-        for dimensions in (2, 3)
+        for dimensions in methods.dimensions(name)
     }
     rows = (
         (

@@ -3,7 +3,7 @@
 from functools import cached_property
 from typing import Literal, Self
 
-from pydantic import PositiveInt, SerializeAsAny, field_validator, model_validator
+from pydantic import ConfigDict, PositiveInt, SerializeAsAny, ValidationInfo, field_validator, model_validator
 
 from m3hl.config import methods
 from m3hl.config.base import Model
@@ -14,11 +14,20 @@ from m3hl.errors import UserError
 from m3hl.files.digests import sha256_json
 
 
+class AnyOptions(OptimizerOptions):
+    """The knobs of a method whose code is not at hand, or not to be run."""
+
+    model_config = ConfigDict(extra="allow")
+
+    def check(self, crop: tuple[int, ...], labeled: int, unlabeled: int) -> None:
+        """Check nothing: what was trained did fit."""
+
+
 class RunSettings(Model):
     """All that decides the outcome of a training run, besides the data."""
 
     method: str
-    """Name of the algorithm, a module in `m3hl.methods`."""
+    """Name of the algorithm: a module in `m3hl.methods`, an entry point of a package, or the path of a file."""
     preset: str
     """Name of the preset that `options` started from."""
     options: SerializeAsAny[OptimizerOptions]
@@ -44,10 +53,12 @@ class RunSettings(Model):
 
     @field_validator("options", mode="before")
     @classmethod
-    def _typed(cls, options: object, info: object) -> object:
-        if isinstance(options, dict):
-            return methods.load(info.data["method"]).Options(**options)
-        return options
+    def _typed(cls, options: object, info: ValidationInfo) -> object:
+        if not isinstance(options, dict):
+            return options
+        method = info.data["method"]
+        known = methods.is_ours(method) or not (info.context or {}).get("untrusted")
+        return (methods.load(method).Options if known else AnyOptions)(**options)
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

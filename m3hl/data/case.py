@@ -18,6 +18,7 @@ class Geometry:
         axes: the array axis that each ITK axis (x, y, z) became, e.g. (2, 1, 0) for (Z, H, W) arrays.
         offset: voxel of the original image at which the array starts (array order), after a crop.
         size: voxels of the original image (array order).
+        flipped: array axes that run against the original's.
     """
 
     spacing: tuple[float, float, float]
@@ -26,6 +27,7 @@ class Geometry:
     axes: tuple[int, int, int]
     offset: tuple[int, int, int]
     size: tuple[int, int, int]
+    flipped: tuple[bool, bool, bool] = (False, False, False)
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,8 @@ class Case:
         image: float32, (Z, H, W) for 2D data sets (slices along axis 0), (X, Y, Z) for 3D ones.
         label: uint8 of the same shape, or None for a case without any label.
         geometry: None where the source does not tell it (public HDF5 files).
+        notes: what had to be done to its files, one phrase each.
+        levels: values that 1, 50 and 99 % of the voxels of an image of one's own stay below, as the file has them.
     """
 
     name: str
@@ -45,3 +49,5 @@ class Case:
     image: np.ndarray
     label: np.ndarray | None
     geometry: Geometry | None
+    notes: tuple[str, ...] = ()
+    levels: tuple[float, ...] | None = None

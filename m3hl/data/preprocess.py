@@ -11,10 +11,14 @@ from m3hl.config.datasets.description import Description
 from m3hl.data import datasets
 from m3hl.data.case import Case
 from m3hl.data.datasets.files import CaseFiles
+from m3hl.data.frame import Frame
+from m3hl.data.headers import choose_frame
 from m3hl.data.inventory import AGAIN, Inventory, Verifier
 from m3hl.data.manifest import has_manifest
 from m3hl.data.published import equals_published
 from m3hl.data.readers import read_case
+from m3hl.data.remarks import Look, remarks
+from m3hl.data.resample import resample_case
 from m3hl.data.shrink import shrink_case
 from m3hl.data.sources import list_cases
 from m3hl.data.split import own_split
@@ -44,32 +48,58 @@ def preprocess(config: DatasetConfig, inventory: Inventory, out: Path) -> None:
     verifier.verify(note for case in cases for note in case.notes)
     refuse_shared_images(cases, verifier)
     description = describe(config)
+    frame = common_frame(cases, description, verifier)
+    odd: list[str] = []
     write_store(
         out,
         kind=config.kind,
         source=config.source,
         description=description,
         shrink=config.shrink,
+        frame=frame,
+        remarks=odd,
         source_sha256=inventory.digest(),
-        cases=read_cases(cases, config, description, verifier),
+        cases=read_cases(cases, config, description, frame, verifier, odd),
         labeled_order=labeled_groups(cases),
     )
     counts = ", ".join(f"{sum(c.split == s for c in cases)} {s}" for s in ("train", "val", "test"))
+    for remark in odd:
+        log.warning("%s: %s", inventory.dataset, remark)
     log.info("%s: %s cases, %.1f MB", out, counts, out.stat().st_size / 1e6)
 
 
+def common_frame(cases: list[CaseFiles], description: Description, verifier: Verifier) -> Frame:
+    """Return the geometry that all cases are brought to: what the training images say of it, if they are asked."""
+    if (description.orientation, description.spacing) == ("none", "none"):
+        return Frame()
+    training = [case for case in cases if case.split == "train"]
+    verifier.verify(path for case in training for path in case.image_paths())
+    return choose_frame([case.images[0] for case in training], description)
+
+
 def read_cases(
-    cases: list[CaseFiles], config: DatasetConfig, description: Description, verifier: Verifier
+    cases: list[CaseFiles],
+    config: DatasetConfig,
+    description: Description,
+    frame: Frame,
+    verifier: Verifier,
+    odd: list[str],
 ) -> Iterator[Case]:
-    """Yield the cases one by one, compared with the published arrays where these are known."""
+    """Yield the cases one by one, compared with the published arrays where these are known.
+
+    At the end what is odd in a data set of one's own is added to `odd`.
+
+    Raises:
+        UserError: besides what is wrong with a case, that no training label map holds any structure.
+    """
     # A crop with margins of our own cannot give the published arrays.
     compare = has_manifest(config.kind) and (
         config.source == "public" or (config.source == "raw" and description.roi is None)
     )
-    progress, differing = Progress(f"preprocess {config.kind}", len(cases)), []
+    progress, differing, looks = Progress(f"preprocess {config.kind}", len(cases)), [], []
     for done, files in enumerate(cases, start=1):
         verifier.verify(files.data_paths())
-        case = read_case(files, config, description)
+        case = read_case(files, config, description, frame)
         if compare and not equals_published(case, config.kind):
             differing.append(case.name)
             if config.source == "public":
@@ -77,12 +107,23 @@ def read_cases(
                     f"{files.images[0]} ({case.name}): its arrays are not the published ones; "
                     "delete the case's files and get them again"
                 )
-        yield shrink_case(case, config.shrink)
+        if config.source == "folder":
+            looks.append(Look.of(case, len(description.classes)))
+        yield resample_case(shrink_case(case, config.shrink), frame)
         progress.update(done, case.name)
+    if looks:
+        require_structures(looks)
+        odd += remarks(looks, frame, description)
     if compare:
         log.info("%d of %d cases equal the published arrays bit for bit", len(cases) - len(differing), len(cases))
     if differing:
         log.warning("not equal to the published arrays: %s", ", ".join(differing))
+
+
+def require_structures(looks: list[Look]) -> None:
+    """Raise `UserError` when every training label map is all background."""
+    if not any(sum(look.shares) for look in looks if look.split == "train" and look.shares is not None):
+        raise UserError("no training label map holds any structure, so nothing can be learned; give labels")
 
 
 def hold_out(cases: list[CaseFiles], count: int) -> list[CaseFiles]:
@@ -124,7 +165,7 @@ def refuse_shared_images(cases: list[CaseFiles], verifier: Verifier) -> None:
     """Raise `UserError` when an image of one split is also, byte for byte, an image of another."""
     seen: dict[str, CaseFiles] = {}
     for case in cases:
-        for path in case.images:
+        for path in case.image_paths():
             first = seen.setdefault(verifier.digest(path), case)
             if first.split != case.split:
                 raise UserError(

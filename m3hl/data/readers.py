@@ -10,9 +10,10 @@ import numpy as np
 from m3hl.config.dataset import DatasetConfig
 from m3hl.config.datasets.description import Description
 from m3hl.data.case import Case
-from m3hl.data.checks import check_image, check_label
+from m3hl.data.checks import check_image, check_label, map_label
 from m3hl.data.crop import center_window, label_window
 from m3hl.data.datasets.files import CaseFiles
+from m3hl.data.frame import Frame
 from m3hl.data.images import read_pair
 from m3hl.data.normalize import NORMALIZATIONS
 from m3hl.errors import UserError
@@ -20,13 +21,15 @@ from m3hl.errors import UserError
 log = logging.getLogger(__name__)
 
 
-def read_case(files: CaseFiles, config: DatasetConfig, description: Description) -> Case:
-    """Return one case, ready for the store.
+def read_case(files: CaseFiles, config: DatasetConfig, description: Description, frame: Frame) -> Case:
+    """Return one case, ready for the store; of a frame it has the orientation.
 
     Raises:
         UserError: a file is missing or damaged, or its content fails a check; the message names it.
     """
-    return read_public(files, description) if config.source == "public" else read_raw(files, config, description)
+    if config.source == "public":
+        return read_public(files, description)
+    return read_raw(files, config, description, frame)
 
 
 def read_public(files: CaseFiles, description: Description) -> Case:
@@ -64,14 +67,21 @@ def read_public_file(path: Path) -> tuple[np.ndarray, np.ndarray]:
         ) from error
 
 
-def read_raw(files: CaseFiles, config: DatasetConfig, description: Description) -> Case:
+def read_raw(files: CaseFiles, config: DatasetConfig, description: Description, frame: Frame) -> Case:
     """Return a case of medical image files, normalised over the whole scan and then cropped."""
     (path,) = files.images
-    image, label, geometry = read_pair(path, files.label, description.dimensions)
+    notes: list[str] = []
+    image, label, geometry = read_pair(path, files.label, description.dimensions, frame.orientation, notes)
     check_image(image, f"{path} ({files.name})")
-    if label is not None:
+    if label is not None and description.mapped:
+        label, ignored = map_label(label, description.mapped, f"{files.label} ({files.name})")
+        if ignored:
+            notes.append(f"label values taken as background: {', '.join(map(str, ignored))}")
+    elif label is not None:
         values = description.raw_labels or known_labels(description)
-        label = check_label(label, image.shape, values, f"{files.label} ({files.name})")
+        where = f"{files.label} ({files.name})"
+        label = check_label(label, image.shape, values, where, may_be_empty=description.empty_labels)
+    levels = percentiles(image) if config.source == "folder" else None
     image = NORMALIZATIONS[description.normalization](image)
     if description.roi is not None and label is not None:
         if config.crop_around == "label":
@@ -83,7 +93,12 @@ def read_raw(files: CaseFiles, config: DatasetConfig, description: Description) 
                 log.warning("%s: the central crop leaves out %d voxels of the label", files.name, outside)
         image, label = np.ascontiguousarray(image[window]), np.ascontiguousarray(label[window])
         geometry = replace(geometry, offset=tuple(part.start for part in window))
-    return Case(files.name, files.group, files.split, image, label, geometry)
+    return Case(files.name, files.group, files.split, image, label, geometry, tuple(notes), levels)
+
+
+def percentiles(image: np.ndarray) -> tuple[float, ...]:
+    """Return the values that 1, 50 and 99 % of an image's voxels stay below."""
+    return tuple(np.percentile(image, (1, 50, 99)).tolist())
 
 
 def known_labels(description: Description) -> tuple[int, ...]:

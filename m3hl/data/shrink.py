@@ -39,8 +39,11 @@ def shrink_case(case: Case, factors: Factors | None) -> Case:
 
 
 def repeated(image: np.ndarray, factors: Factors | None, shape: tuple[int, ...]) -> np.ndarray:
-    """Return an image on the grid of `shape` that was shrunk: every voxel is a block again, to look at."""
-    for axis, factor in enumerate(factors or ()):
+    """Return an image on the grid of `shape` that was shrunk or resampled, to look at: voxels are blocks again."""
+    if factors is None:
+        places = [(np.arange(n) * 2 + 1) * m // (2 * n) for n, m in zip(shape, image.shape, strict=True)]
+        return image if image.shape == tuple(shape) else image[np.ix_(*places)]
+    for axis, factor in enumerate(factors):
         image = np.repeat(image, factor, axis)
     return image[tuple(slice(n) for n in shape)]
 

@@ -11,12 +11,17 @@ Schema, version 1 (every attribute is checked when the file is opened):
                             source_sha256            digest of the list of files that the store was made from
                             citation, license
                             shrink                   voxels along each axis that became one; absent = 1, 1, 1
+                            orientation, spacing     as in `Frame`; absent = each case has its file's
+                            remarks                  what is odd in the data set; absent = nothing
     /cases                  in stored order: train (labeled order, then the unlabeled), val, test
     /cases/<name>    attrs  group, split, image_sha256, label_sha256 (digests of the arrays, C order)
                             spacing, origin, direction, axes, offset, size   as in `Geometry`; absent = unknown
+                            flipped                  as in `Geometry`; absent = no axis
+                            levels                   as in `Case`; absent = unknown
+                            notes                    what was done to its files; absent = nothing
     /cases/<name>/image     float32 (Z, H, W) or (X, Y, Z)
-    /cases/<name>/label     uint8, same shape; absent = the case has no label; where images are shrunk, those of
-                            val and test have the original's shape
+    /cases/<name>/label     uint8, same shape; absent = the case has no label; where images are shrunk or
+                            resampled, those of val and test have the original's shape
 
 The same input gives the same bytes: no dates, no paths, fixed order. `m3hl.data.store_writer` writes it.
 """
@@ -32,6 +37,7 @@ import numpy as np
 
 from m3hl.data.case import Geometry
 from m3hl.data.datasets.files import Split
+from m3hl.data.frame import Frame
 from m3hl.errors import UserError
 
 SCHEMA, VERSION = "m3hl-store", 1
@@ -39,6 +45,7 @@ ROOT_ATTRIBUTES = (
     "kind source dimensions classes labeled_order source_sha256 citation license".split()  # noqa: SIM905
 )
 DTYPES = {"image": np.float32, "label": np.uint8}
+GEOMETRY = tuple(field.name for field in fields(Geometry))
 MOST_SHRINK = 64
 REMEDY = "make it again with m3hl preprocess"
 
@@ -52,6 +59,8 @@ class CaseInfo:
         shape: voxels, (Z, H, W) or (X, Y, Z).
         labeled: whether the case has a label map.
         geometry: None where the source does not tell it.
+        notes: what was done to its files on the way into the store, one phrase each.
+        levels: as in `Case`.
     """
 
     name: str
@@ -60,6 +69,8 @@ class CaseInfo:
     shape: tuple[int, ...]
     labeled: bool
     geometry: Geometry | None
+    notes: tuple[str, ...] = ()
+    levels: tuple[float, ...] | None = None
 
 
 class Store:
@@ -74,6 +85,8 @@ class Store:
         source_sha256: digest of the list of files that the store was made from.
         citation, license: what to cite, and the terms of use.
         shrink: voxels along each axis that became one; None where images are as they were.
+        frame: the geometry that all cases were brought to.
+        remarks: what is odd in the data set, one sentence each.
 
     Raises:
         UserError: the file is missing, truncated, no store, of another version, or incomplete.
@@ -119,7 +132,7 @@ class Store:
     def label(self, name: str) -> np.ndarray | None:
         """Return a case's label map, uint8; None for a case without a label.
 
-        It has the image's shape, or in "val" and "test" of a store with `shrink` the original's.
+        It has the image's shape, or in "val" and "test" of a store with `shrink` or a spacing the original's.
         """
         return self._array(name, "label") if self._case(name).labeled else None
 
@@ -138,6 +151,14 @@ class Store:
             except (OSError, ValueError, MemoryError, RuntimeError, zlib.error) as error:
                 raise self._damaged(name, key) from error
         return np.concatenate(chunks)[first % depth :][: last - first]
+
+    def require_frame(self, frame: Frame) -> None:
+        """Raise `UserError` unless the store's cases are in the geometry that a network was trained in."""
+        if self.frame != frame:
+            raise UserError(
+                f"{self.path}: the store has {self.frame.described()}, the weights want {frame.described()}; "
+                "train the run again"
+            )
 
     def require(self, dimensions: int, classes: tuple[str, ...], shrink: tuple[int, ...] | None = None) -> None:
         """Raise `UserError` unless the store's images and classes are those that a run is made for."""
@@ -182,30 +203,60 @@ class Store:
         if shrink is not None and not (self.dimensions == 3 and is_shrink(shrink)):
             raise UserError(f"{self.path}: shrink of this store cannot be; {REMEDY}")
         self.shrink = None if shrink is None else tuple(shrink.tolist())
+        orientation, spacing = attrs.get("orientation"), attrs.get("spacing")
+        if orientation is not None and not is_orientation(orientation):
+            raise UserError(f"{self.path}: orientation of this store cannot be; {REMEDY}")
+        if spacing is not None and not (self.dimensions == 3 and shrink is None and is_spacing(spacing)):
+            raise UserError(f"{self.path}: spacing of this store cannot be; {REMEDY}")
+        remarks = attrs.get("remarks", np.array([]))
+        if not is_list_of_texts(remarks):
+            raise UserError(f"{self.path}: remarks of this store cannot be; {REMEDY}")
+        self.remarks = tuple(map(str, remarks))
+        self.frame = Frame(orientation, None if spacing is None else tuple(spacing.tolist()))
 
     def _info(self, name: str) -> CaseInfo:
         case = member(self._file["cases"], name, h5py.Group)
         if case is None:
             raise UserError(f"{self.path}: {name} lacks its arrays; {REMEDY}")
-        geometry = [field.name for field in fields(Geometry)]
-        required = ["group", "split", "image_sha256"] + geometry * ("spacing" in case.attrs)
+        whole = [name for name in GEOMETRY if name != "flipped"]
+        required = ["group", "split", "image_sha256"] + whole * ("spacing" in case.attrs)
         missing = [key for key in required if key not in case.attrs]
         links = {key: case.get(key, getlink=True) for key in DTYPES}
         if missing or links["image"] is None:
             raise UserError(f"{self.path}: {name} lacks {', '.join(missing or ['its image'])}; {REMEDY}")
         image, group, split = member(case, "image", h5py.Dataset), case.attrs["group"], case.attrs["split"]
         shape = () if image is None else image.shape
-        measured = self.shrink if is_text(split) and split != "train" else None
+        measured = is_text(split) and split != "train"
         for key in (key for key, link in links.items() if link is not None):
-            if not is_whole(case, key, shape, measured if key == "label" else None):
+            array = member(case, key, h5py.Dataset)
+            if not is_whole(array, DTYPES[key]) or shape != (
+                self._seen(array.shape, case.attrs) if measured and key == "label" else array.shape
+            ):
                 raise UserError(f"{self.path}: the {key} of {name} is no array as a store has them; {REMEDY}")
         if not (is_text(group) and is_text(split) and split in get_args(Split)):
             raise UserError(f"{self.path}: group or split of {name} cannot be; {REMEDY}")
         original = case["label"].shape if measured and links["label"] is not None else shape
-        if "spacing" in case.attrs and not is_possible(case.attrs, original):
+        if self.frame.spacing and not measured:
+            original = tuple(np.asarray(case.attrs["size"]).tolist())
+        possible = "spacing" not in case.attrs or is_possible(case.attrs, original)
+        if not possible or (self.frame.spacing and self._seen(original, case.attrs) != shape):
             raise UserError(f"{self.path}: the geometry of {name} cannot be; {REMEDY}")
         labeled = links["label"] is not None
-        return CaseInfo(name, group, split, shape, labeled, read_geometry(case.attrs))
+        levels = case.attrs.get("levels")
+        if levels is not None:
+            levels = tuple(float(value) for value in levels)
+        notes = case.attrs.get("notes", np.array([]))
+        if not is_list_of_texts(notes):
+            raise UserError(f"{self.path}: the notes of {name} cannot be; {REMEDY}")
+        return CaseInfo(
+            name, group, split, shape, labeled, read_geometry(case.attrs), tuple(map(str, notes)), levels
+        )
+
+    def _seen(self, shape: tuple[int, ...], attrs: Any) -> tuple[int, ...]:
+        """Return the shape in which a network sees a case whose original has a shape and these attributes."""
+        if self.frame.spacing:
+            return self.frame.shape(shape, tuple(attrs["spacing"].tolist()))
+        return tuple(-(-n // f) for n, f in zip(shape, self.shrink or (1, 1, 1), strict=True))
 
     def _require_known_groups(self) -> None:
         unknown = set(self.labeled_order) - {case.group for case in self.cases("train") if case.labeled}
@@ -240,6 +291,18 @@ def is_shrink(value: Any) -> bool:
     return 1 <= value.min() <= value.max() <= MOST_SHRINK
 
 
+def is_orientation(value: Any) -> bool:
+    """Return whether an attribute names the direction of three different axes, as "LPS" does."""
+    return is_text(value) and len(value) == 3 and all(set(pair) & set(value) for pair in ("LR", "PA", "SI"))
+
+
+def is_spacing(value: Any) -> bool:
+    """Return whether an attribute is a distance for each axis."""
+    if not (isinstance(value, np.ndarray) and value.shape == (3,) and value.dtype.kind == "f"):
+        return False
+    return bool(np.isfinite(value).all() and value.min() > 0)
+
+
 def is_list_of_texts(value: Any) -> bool:
     """Return whether an attribute is a list of texts, maybe an empty one."""
     return isinstance(value, np.ndarray) and value.ndim == 1 and all(map(is_text, value))
@@ -261,15 +324,9 @@ def member(group: h5py.Group, name: str, kind: type) -> Any:
     return found if isinstance(found, kind) else None
 
 
-def is_whole(case: h5py.Group, key: str, shape: tuple[int, ...], shrink: tuple[int, ...] | None = None) -> bool:
-    """Return whether a case's array is as `write_store` writes it, with all of its chunks in the file.
-
-    It must have the shape, or with `shrink` become it when it is shrunk.
-    """
-    array = member(case, key, h5py.Dataset)
-    if array is None or array.dtype != DTYPES[key] or len(array.shape) != 3 or 0 in array.shape:
-        return False
-    if tuple(-(-n // f) for n, f in zip(array.shape, shrink or (1, 1, 1), strict=True)) != shape:
+def is_whole(array: h5py.Dataset | None, dtype: type) -> bool:
+    """Return whether a case's array is as `write_store` writes it, with all of its chunks in the file."""
+    if array is None or array.dtype != dtype or len(array.shape) != 3 or 0 in array.shape:
         return False
     shape = array.shape
     if array.is_virtual or not array.chunks or array.chunks[1:] != shape[1:]:
@@ -282,11 +339,14 @@ def is_whole(case: h5py.Group, key: str, shape: tuple[int, ...], shrink: tuple[i
 
 def is_possible(attrs: Any, shape: tuple[int, ...]) -> bool:
     """Return whether an array of a shape can lie as the geometry in its attributes says."""
-    values = [np.asarray(attrs[field.name]) for field in fields(Geometry)]
-    if [value.shape for value in values] != [(3,), (3,), (9,), (3,), (3,), (3,)]:
-        return False
+    values = {name: np.asarray(attrs[name]) for name in GEOMETRY if name in attrs}
+    for name, value in values.items():
+        if value.shape != ((9,) if name == "direction" else (3,)):
+            return False
+        if value.dtype.kind not in ("b" if name == "flipped" else "if"):
+            return False
     geometry = read_geometry(attrs)
-    if any(value.dtype.kind not in "if" for value in values) or sorted(geometry.axes) != [0, 1, 2]:
+    if sorted(geometry.axes) != [0, 1, 2]:
         return False
     ends = zip(geometry.offset, shape, geometry.size, strict=True)
     return (
@@ -300,7 +360,7 @@ def read_geometry(attrs: Any) -> Geometry | None:
     """Return the geometry that a case's HDF5 attributes hold, or None."""
     if "spacing" not in attrs:
         return None
-    return Geometry(**{f.name: tuple(attrs[f.name].tolist()) for f in fields(Geometry)})
+    return Geometry(**{name: tuple(attrs[name].tolist()) for name in GEOMETRY if name in attrs})
 
 
 def digest(array: np.ndarray) -> str:

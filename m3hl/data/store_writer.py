@@ -1,6 +1,6 @@
 """Writing the store (the schema stands in `m3hl.data.store`)."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from math import prod
 from pathlib import Path
@@ -11,10 +11,12 @@ import numpy as np
 from m3hl.config.dataset import Factors
 from m3hl.config.datasets.description import Description
 from m3hl.data.case import Case
+from m3hl.data.frame import Frame
 from m3hl.data.hdf5 import new_hdf5
 from m3hl.data.store import SCHEMA, VERSION, digest
 
 CHUNK_BYTES = 2**18
+UNCHANGED = Frame()
 
 
 def write_store(
@@ -27,6 +29,8 @@ def write_store(
     cases: Iterable[Case],
     labeled_order: Iterable[str],
     shrink: Factors | None = None,
+    frame: Frame = UNCHANGED,
+    remarks: Sequence[str] = (),
 ) -> None:
     """Write cases, in their order, to a store; only one case at a time is held in memory.
 
@@ -38,6 +42,8 @@ def write_store(
         cases: image float32 and label uint8 or None, checked and normalised.
         labeled_order: train groups in the order in which they become labeled.
         shrink: voxels along each axis that became one; None: images are as they were.
+        frame: geometry that the cases were brought to.
+        remarks: what is odd in the data set; asked for when the last case is written.
     """
     text = h5py.string_dtype()
     with new_hdf5(path) as file:
@@ -53,9 +59,15 @@ def write_store(
         file.attrs["license"] = description.license
         if shrink:
             file.attrs["shrink"] = np.array(shrink)
+        if frame.orientation:
+            file.attrs["orientation"] = frame.orientation
+        if frame.spacing:
+            file.attrs["spacing"] = np.array(frame.spacing, float)
         group = file.create_group("cases", track_order=True)
         for case in cases:
             write_case(group.create_group(case.name), case)
+        if remarks:
+            file.attrs["remarks"] = np.array(remarks, dtype=text)
 
 
 def write_case(group: h5py.Group, case: Case) -> None:
@@ -63,7 +75,12 @@ def write_case(group: h5py.Group, case: Case) -> None:
     group.attrs["group"] = case.group
     group.attrs["split"] = case.split
     for key, value in (asdict(case.geometry) if case.geometry else {}).items():
-        group.attrs[key] = np.asarray(value)
+        if key != "flipped" or any(value):
+            group.attrs[key] = np.asarray(value)
+    if case.levels:
+        group.attrs["levels"] = np.array(case.levels)
+    if case.notes:
+        group.attrs["notes"] = np.array(case.notes, dtype=h5py.string_dtype())
     for key, array in (("image", case.image), ("label", case.label)):
         if array is not None:
             group.attrs[f"{key}_sha256"] = digest(array)

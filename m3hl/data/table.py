@@ -12,6 +12,8 @@ from m3hl.files.reading import read_text
 def read_table(path: Path, what: str, columns: tuple[str, ...]) -> list[dict[str, str]]:
     """Return the rows of a CSV file, without the spaces around its values.
 
+    Semicolons or tabs may stand in the commas' place, as spreadsheets write them.
+
     Args:
         path: the file.
         what: what the file is, for error messages.
@@ -20,11 +22,24 @@ def read_table(path: Path, what: str, columns: tuple[str, ...]) -> list[dict[str
     Raises:
         UserError: the file is missing or unreadable, lacks a column, or has a row of another length.
     """
-    rows = csv.reader(io.StringIO(read_text(path, what).removeprefix("\ufeff")))
+    text = read_text(path, what).removeprefix("\ufeff")
+    rows = csv.reader(io.StringIO(text), delimiter=delimiter(text))
     try:
         return read_rows(rows, path, what, columns)
     except csv.Error as error:
         raise UserError(f"{path}, line {rows.line_num}: this is no CSV ({error}); mend the line") from error
+
+
+def delimiter(text: str) -> str:
+    """Return what stands between the values: a comma, or in its place a semicolon or a tab.
+
+    Spreadsheets write semicolons where the comma is the decimal sign.
+
+    >>> delimiter("case;image\\na;b,c")
+    ';'
+    """
+    header = text.partition("\n")[0]
+    return max(",;\t", key=header.count)
 
 
 def read_rows(rows: Any, path: Path, what: str, columns: tuple[str, ...]) -> list[dict[str, str]]:

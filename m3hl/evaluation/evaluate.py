@@ -94,7 +94,7 @@ def save_predictions(path: Path, results: list[Segmented]) -> None:
 def save_nifti(folder: Path, results: list[Segmented]) -> None:
     """Write the label maps as `<case>.nii.gz` on the grids of the original images (see `require_geometry`)."""
     # Here, as SimpleITK is not needed to measure.
-    from m3hl.data.images import write_label
+    from m3hl.data.images import write_map
 
     for result in results:
-        write_label(folder / f"{result.case.name}.nii.gz", result.prediction, result.case.geometry)
+        write_map(folder / f"{result.case.name}.nii.gz", result.prediction, result.case.geometry)

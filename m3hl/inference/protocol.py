@@ -23,7 +23,7 @@ class Protocol:
         crop: voxels that the network sees, (H, W) or (X, Y, Z).
         stride: voxels between sliding windows in 3D, None in 2D.
         largest_component: keep only the largest component of each class of the result.
-        shrink: voxels along each axis that became one in the volumes; None: they are as they were.
+        shrink: voxels along each axis that became one in the volumes; None: they are as they were, or resampled.
 
     Raises:
         UserError: the stride does not fit the crop.
@@ -46,7 +46,7 @@ class Protocol:
         Args:
             network: in evaluation mode.
             volumes: as the network was trained on them.
-            shapes: of the label maps, where volumes are shrunk; None: those of the volumes.
+            shapes: of the label maps, where volumes are shrunk or resampled; None: those of the volumes.
         """
         if self.stride is None:
             maps = segment_slices(network, volumes, self.crop)
@@ -56,6 +56,26 @@ class Protocol:
             maps = [decide(enlarge(p, self.shrink, shape)) for p, shape in zip(scores, shapes, strict=True)]
         labels = [one.to(torch.uint8) for one in maps]
         return [largest_components(one[None])[0] for one in labels] if self.largest_component else labels
+
+    @torch.inference_mode()
+    def probabilities(self, network: nn.Module, volume: Tensor, shape: tuple[int, ...]) -> Tensor:
+        """Return the class probabilities (C, Z, H, W) or (C, X, Y, Z) of a volume.
+
+        Args:
+            network: in evaluation mode.
+            volume: as the network was trained on such.
+            shape: of the result, where the volume is shrunk or resampled.
+        """
+        if self.stride is not None:
+            return enlarge(slide(network, volume, self.crop, self.stride), self.shrink, shape)
+        slices = resize_nearest(volume, self.crop).unsqueeze(1)
+        scores = torch.cat([network(part).logits.softmax(1) for part in slices.split(BATCH[2])])
+        return torch.stack([resize_nearest(score, tuple(volume.shape[1:])) for score in scores.transpose(0, 1)])
+
+    def decided(self, probability: Tensor) -> Tensor:
+        """Return the label map (uint8) of class probabilities as `probabilities` gives them."""
+        label = (probability.argmax(0) if self.stride is None else decide(probability)).to(torch.uint8)
+        return largest_components(label[None])[0] if self.largest_component else label
 
 
 def segment_slices(network: nn.Module, volumes: Sequence[Tensor], size: tuple[int, ...]) -> list[Tensor]:
@@ -111,9 +131,14 @@ def window_slices(
 
 
 def enlarge(probability: Tensor, factors: tuple[int, ...] | None, shape: tuple[int, ...]) -> Tensor:
-    """Return class probabilities (C, X, Y, Z) on the grid of `shape` that was shrunk, linear in between."""
+    """Return class probabilities (C, X, Y, Z) on the grid of `shape` that was shrunk, linear in between.
+
+    Without factors the volume was resampled, its extent as it was (see `m3hl.data.resample`).
+    """
     if factors is None:
-        return probability
+        if probability.shape[1:] == tuple(shape):
+            return probability
+        return torch.nn.functional.interpolate(probability[None], size=tuple(shape), mode="trilinear")[0]
     scale = [float(factor) for factor in factors]
     large = torch.nn.functional.interpolate(probability[None], scale_factor=scale, mode="trilinear")[0]
     return large[(slice(None), *(slice(n) for n in shape))]

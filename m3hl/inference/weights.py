@@ -1,15 +1,19 @@
 """best.pt: the selected network, with all that is needed to apply it."""
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Self
 
 import torch
+from pydantic import TypeAdapter
 from torch import Tensor, nn
 
 from m3hl import nets
 from m3hl.config.dataset import DatasetConfig
 from m3hl.config.run import RunSettings
+from m3hl.data.frame import Frame
+from m3hl.data.seen import Seen
 from m3hl.errors import UserError
 from m3hl.files.tensors import load_tensors, save_tensors
 
@@ -25,6 +29,8 @@ class Weights:
         dataset: the data set's configuration (kind, classes, normalisation).
         network: the selected network or ensemble, in evaluation mode.
         selection: rule, iteration and Dice of the selection.
+        frame: the geometry of the volumes that it was trained on.
+        seen: what these were like, None where it is not known.
         others: what the method selects besides, by name: measured beside the network, never predicted with.
     """
 
@@ -32,6 +38,8 @@ class Weights:
         self, settings: RunSettings, dataset: DatasetConfig, network: nn.Module, selection: dict[str, Any]
     ) -> None:
         self.settings, self.dataset, self.network, self.selection = settings, dataset, network, selection
+        self.frame = Frame()
+        self.seen: Seen | None = None
         self.others: dict[str, Self] = {}
 
     def save(self, path: Path) -> None:
@@ -41,6 +49,10 @@ class Weights:
             "dataset": self.dataset.model_dump(mode="json", exclude_defaults=True),
             **self.choice(),
         }
+        if self.frame != Frame():
+            facts["frame"] = asdict(self.frame)
+        if self.seen:
+            facts["seen"] = asdict(self.seen)
         states = {"network": self.network.state_dict()}
         if self.others:
             facts["others"] = {name: other.choice() for name, other in self.others.items()}
@@ -83,7 +95,8 @@ class Weights:
             raise UserError(f"{path}: this is no weights file of this version of m3hl; use a run's best.pt")
         try:
             facts = json.loads(value["facts"])
-            settings = RunSettings.model_validate(facts["settings"])
+            # The file may be a stranger's, and the method's name one of a file of his.
+            settings = RunSettings.model_validate(facts["settings"], context={"untrusted": True})
             dataset = DatasetConfig.model_validate(facts["dataset"])
 
             def fitting(state: dict[str, Tensor], choice: dict[str, Any]) -> Self:
@@ -92,6 +105,8 @@ class Weights:
                 return cls.build(settings, dataset, state, choice["selection"], count)
 
             weights = fitting(value["network"], facts)
+            weights.frame = TypeAdapter(Frame).validate_python(facts.get("frame", {}))
+            weights.seen = TypeAdapter(Seen | None).validate_python(facts.get("seen"))
             choices = facts.get("others", {})
             weights.others = {name: fitting(value["others"][name], choice) for name, choice in choices.items()}
             return weights

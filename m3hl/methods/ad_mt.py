@@ -27,11 +27,13 @@ class Target(NamedTuple):
     Attributes:
         labels: ŷ, classes.
         confidence: m, their probability.
+        entropy: of the prediction that they are of, in bits.
         conflict: c, whether the teachers' classes differ.
     """
 
     labels: Tensor
     confidence: Tensor
+    entropy: Tensor
     conflict: Tensor
 
 
@@ -67,7 +69,7 @@ class Method(method.Method):
         logits = single(self.student(images).logits)
         on_labeled, on_weak, on_second = logits.split([len(batch.labels), len(weak), len(weak)])
         # As released: at the second teacher's turn, what the student says of the weak views is not mixed.
-        settled = combat(target, on_weak)
+        settled = combat(target, on_weak, o.combat)
         sure = (settled.confidence >= o.confidence_threshold).to(logits.dtype)
         supervised = supervised_loss(on_labeled, batch.labels)
         unlabeled = self.unlabeled_loss(on_second, settled.labels, sure)
@@ -92,8 +94,9 @@ class Method(method.Method):
         """
         self.teachers[1 - turn].eval()
         p_1, p_2 = (single(teacher(images).logits).softmax(1) for teacher in self.teachers)
-        confidence, labels = ensemble(p_1, p_2, self.options.ensemble).max(1)
-        return Target(labels, confidence, p_1.argmax(1) != p_2.argmax(1))
+        q = ensemble(p_1, p_2, self.options.ensemble)
+        confidence, labels = q.max(1)
+        return Target(labels, confidence, entropy(q), p_1.argmax(1) != p_2.argmax(1))
 
     def unlabeled_loss(self, logits: Tensor, labels: Tensor, mask: Tensor) -> Tensor:
         """Return L_u, cross entropy or Dice or their mean, where the mask (B_u, *) is 1; 0 where it is empty."""
@@ -148,23 +151,28 @@ def ensemble(p_1: Tensor, p_2: Tensor, kind: str) -> Tensor:
     """
     if kind == "average":
         return (p_1 + p_2) / 2
-    h_1, h_2 = (-(p * (p + 1e-10).log2()).sum(1, keepdim=True) for p in (p_1, p_2))
-    w = (h_2 - h_1).sigmoid()
+    w = (entropy(p_2) - entropy(p_1)).sigmoid().unsqueeze(1)
     q = w * p_1 + (1 - w) * p_2
     return q / q.sum(1, keepdim=True)
 
 
-def combat(target: Target, logits: Tensor) -> Target:
+def entropy(p: Tensor) -> Tensor:
+    """Return H = −Σ_c p_c log₂(p_c + 1e-10) of each voxel, (B, *)."""
+    return -(p * (p + 1e-10).log2()).sum(1)
+
+
+def combat(target: Target, logits: Tensor, kind: str) -> Target:
     """Return the target with the student's class where teachers are in conflict, it has another, and is surer.
 
     Args:
         target: the ensemble's.
         logits: (B_u, C, *), the student's of the weak views; no gradient passes through them.
+        kind: what makes it surer, its class's greater "probability" or its prediction's lower "entropy".
     """
-    confidence, labels = logits.detach().softmax(1).max(1)
-    wins = target.conflict & (labels != target.labels) & (confidence > target.confidence)
-    return Target(
-        torch.where(wins, labels, target.labels),
-        torch.where(wins, confidence, target.confidence),
-        target.conflict,
-    )
+    p = logits.detach().softmax(1)
+    confidence, labels = p.max(1)
+    h = entropy(p)
+    surer = confidence > target.confidence if kind == "probability" else h < target.entropy
+    wins = target.conflict & (labels != target.labels) & surer
+    found = Target(labels, confidence, h, target.conflict)
+    return Target(*(torch.where(wins, own, other) for own, other in zip(found, target, strict=True)))

@@ -1,8 +1,11 @@
 """What a network returns, and what its encoder hands to its decoder."""
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from torch import Tensor
+
+Upsampling = Literal["transposed", "linear", "nearest"]
+"""How a decoder doubles its features: by a transposed convolution, or by interpolation beside a convolution."""
 
 
 class Output(NamedTuple):

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from m3hl.nets.dropout import Dropout
-from m3hl.nets.output import Decoded, Encoded, Output
+from m3hl.nets.output import Decoded, Encoded, Output, Upsampling
 
 DROPOUT = (0.05, 0.1, 0.2, 0.3, 0.5)
 """Dropout rate of each encoder level; the decoder has none."""
@@ -20,9 +20,8 @@ class UNet(nn.Module):
 
     def __init__(self, classes: int, channels: int = 16) -> None:
         super().__init__()
-        widths = [channels * 2**level for level in range(5)]
-        self.encoder = Encoder(widths)
-        self.decoder = Decoder(widths, classes)
+        self.encoder = Encoder(channels)
+        self.decoder = Decoder(channels, classes)
 
     def forward(self, image: Tensor) -> Output:
         """Segment slices (B, 1, H, W); H and W must be multiples of 16."""
@@ -34,8 +33,9 @@ class UNet(nn.Module):
 class Encoder(nn.Module):
     """Five levels of two convolutions, with max pooling between them."""
 
-    def __init__(self, widths: list[int]) -> None:
+    def __init__(self, channels: int) -> None:
         super().__init__()
+        widths = widths_of_levels(channels)
         inputs = [1, *widths[:-1]]
         for level, (n_in, n_out, rate) in enumerate(zip(inputs, widths, DROPOUT, strict=True)):
             self.add_module(f"level{level}", TwoConvolutions(n_in, n_out, rate))
@@ -52,11 +52,12 @@ class Encoder(nn.Module):
 class Decoder(nn.Module):
     """Four up-sampling stages with skip connections, and a 3×3 head."""
 
-    def __init__(self, widths: list[int], classes: int) -> None:
+    def __init__(self, channels: int, classes: int, upsampling: Upsampling = "linear") -> None:
         super().__init__()
+        widths = widths_of_levels(channels)
         for stage, (n_in, n_out) in enumerate(zip(widths[:0:-1], widths[-2::-1], strict=True), start=1):
-            self.add_module(f"up{stage}", Up(n_in, n_out))
-        self.head = nn.Conv2d(widths[0], classes, kernel_size=3, padding=1)
+            self.add_module(f"up{stage}", Up(n_in, n_out, upsampling))
+        self.head = nn.Conv2d(channels, classes, kernel_size=3, padding=1)
 
     def forward(self, levels: list[Tensor]) -> Decoded:
         """Return the features of the last stage, which the head reads, and the logits."""
@@ -85,13 +86,27 @@ class TwoConvolutions(nn.Module):
 
 
 class Up(TwoConvolutions):
-    """A 1×1 convolution, bilinear up-sampling, concatenation with the skip, two convolutions."""
+    """A 1×1 convolution and up-sampling, or a transposed one; concatenation with the skip, two convolutions."""
 
-    def __init__(self, n_in: int, n_out: int) -> None:
+    def __init__(self, n_in: int, n_out: int, upsampling: Upsampling) -> None:
         super().__init__(2 * n_out, n_out, dropout=0.0)
-        self.reduce = nn.Conv2d(n_in, n_out, kernel_size=1)
-        self.upsample = nn.Upsample(scale_factor=2, mode="bilinear", align_corners=True)
+        if upsampling == "transposed":
+            self.reduce, self.upsample = nn.ConvTranspose2d(n_in, n_out, kernel_size=2, stride=2), nn.Identity()
+        else:
+            self.reduce, self.upsample = nn.Conv2d(n_in, n_out, kernel_size=1), doubled(upsampling)
 
     def forward(self, x: Tensor, skip: Tensor) -> Tensor:
         """Return features of the skip's height and width."""
         return super().forward(torch.cat([skip, self.upsample(self.reduce(x))], dim=1))
+
+
+def doubled(upsampling: Upsampling) -> nn.Module:
+    """Return what doubles height and width by interpolation."""
+    if upsampling == "nearest":
+        return nn.Upsample(scale_factor=2, mode="nearest")
+    return nn.Upsample(scale_factor=2, mode="bilinear", align_corners=True)
+
+
+def widths_of_levels(channels: int) -> list[int]:
+    """Return the feature channels of the five levels."""
+    return [channels * 2**level for level in range(5)]

@@ -2,7 +2,7 @@
 
 from torch import Tensor, nn
 
-from m3hl.nets.output import Decoded, Encoded, Output
+from m3hl.nets.output import Decoded, Encoded, Output, Upsampling
 
 
 class VNet(nn.Module):
@@ -54,18 +54,18 @@ class Encoder(nn.Module):
 
 
 class Decoder(nn.Module):
-    """Four transposed convolutions with additive skips, 3, 3, 2 and 1 convolutions, and a 1³ head."""
+    """Four up-samplings with additive skips, 3, 3, 2 and 1 convolutions, and a 1³ head."""
 
-    def __init__(self, channels: int, classes: int) -> None:
+    def __init__(self, channels: int, classes: int, upsampling: Upsampling = "transposed") -> None:
         super().__init__()
         c = channels
-        self.up5 = up(16 * c)
+        self.up5 = up(16 * c, upsampling)
         self.block6 = convolutions(3, 8 * c, 8 * c)
-        self.up6 = up(8 * c)
+        self.up6 = up(8 * c, upsampling)
         self.block7 = convolutions(3, 4 * c, 4 * c)
-        self.up7 = up(4 * c)
+        self.up7 = up(4 * c, upsampling)
         self.block8 = convolutions(2, 2 * c, 2 * c)
-        self.up8 = up(2 * c)
+        self.up8 = up(2 * c, upsampling)
         self.block9 = convolutions(1, c, c)
         self.dropout = nn.Dropout3d(0.5)
         self.head = nn.Conv3d(c, classes, kernel_size=1)
@@ -95,8 +95,17 @@ def down(n_in: int) -> nn.Sequential:
     return nn.Sequential(nn.Conv3d(n_in, 2 * n_in, kernel_size=2, stride=2), nn.BatchNorm3d(2 * n_in), nn.ReLU())
 
 
-def up(n_in: int) -> nn.Sequential:
-    """Return a transposed 2³ convolution of stride 2 that halves the channels."""
-    return nn.Sequential(
-        nn.ConvTranspose3d(n_in, n_in // 2, kernel_size=2, stride=2), nn.BatchNorm3d(n_in // 2), nn.ReLU()
-    )
+def up(n_in: int, upsampling: Upsampling) -> nn.Sequential:
+    """Return a transposed 2³ convolution of stride 2, or up-sampling and a 3³ one, that halves the channels."""
+    if upsampling == "transposed":
+        layers: list[nn.Module] = [nn.ConvTranspose3d(n_in, n_in // 2, kernel_size=2, stride=2)]
+    else:
+        layers = [doubled(upsampling), nn.Conv3d(n_in, n_in // 2, kernel_size=3, padding=1)]
+    return nn.Sequential(*layers, nn.BatchNorm3d(n_in // 2), nn.ReLU())
+
+
+def doubled(upsampling: Upsampling) -> nn.Module:
+    """Return what doubles each axis by interpolation."""
+    if upsampling == "nearest":
+        return nn.Upsample(scale_factor=2, mode="nearest")
+    return nn.Upsample(scale_factor=2, mode="trilinear", align_corners=True)

@@ -1,7 +1,8 @@
 """Digests of the source that a stage runs, so that an edit makes again what reads it, and nothing else.
 
 A stage's source is everything that its modules import from this package, found in the syntax tree, with the
-data files of the packages on the way. Comments, docstrings and white space do not count.
+data files of the packages on the way. Comments, docstrings and white space do not count. A method from outside
+(`m3hl.config.outside`) imports from this package and from its own.
 """
 
 import ast
@@ -12,6 +13,8 @@ from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
 
+from m3hl.config import outside
+
 ROOT = Path(__file__).resolve().parents[1]
 LAYOUT = {tokenize.COMMENT, tokenize.NL, tokenize.ENCODING, tokenize.ENDMARKER}
 MARKS = {tokenize.NEWLINE: "\n", tokenize.INDENT: "{", tokenize.DEDENT: "}"}
@@ -19,15 +22,24 @@ F_STRING = (getattr(tokenize, "FSTRING_START", None), getattr(tokenize, "FSTRING
 
 
 def sources(modules: Iterable[str]) -> dict[str, str]:
-    """Return the digest of each file of some modules of this package and of all they import, by its path in it."""
-    files = sorted(path for name in closure(modules) for path in files_of(name))
-    return {path.relative_to(ROOT).as_posix(): file_digest(path) for path in files}
+    """Return the digest of each file of some modules and of all they import, by its path in this package.
+
+    Files from outside have names of their own (`m3hl.config.outside.label`), which none here can have.
+    """
+    files = {called(name, path): path for name in closure(modules) for path in files_of(name)}
+    return {label: file_digest(files[label]) for label in sorted(files)}
 
 
 def fingerprint(modules: Iterable[str]) -> str:
     """Return one digest of some modules of this package, such as "m3hl.commands.train", and all they import."""
     lines = [f"{path} {digest}\n" for path, digest in sources(modules).items()]
     return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
+def called(name: str, path: Path) -> str:
+    """Return what a file of a module is called in records."""
+    package = name.partition(".")[0]
+    return path.relative_to(ROOT).as_posix() if package == ROOT.name else outside.label(package, path)
 
 
 def package_digest() -> str:
@@ -43,34 +55,49 @@ def every_module() -> Iterator[str]:
 
 
 def closure(modules: Iterable[str]) -> set[str]:
-    """Return the modules, their packages, and all that these import from this package, directly or not."""
+    """Return the modules, their packages, and all that these import from this package, directly or not.
+
+    Those from outside also import from their own.
+    """
     found: set[str] = set()
     waiting = list(modules)
     while waiting:
         name = waiting.pop()
         if name not in found:
             found.add(name)
-            waiting += [name.rpartition(".")[0]] * ("." in name)
+            parent = name.rpartition(".")[0]
+            waiting += [parent] * (parent != "" and source(parent) is not None)
             waiting += imports(name)
     return found
 
 
 @cache
 def imports(name: str) -> tuple[str, ...]:
-    """Return the modules of this package that a module imports anywhere, also inside functions."""
-    candidates: list[str] = []
-    for node in ast.walk(ast.parse(source(name).read_bytes())):
+    """Return the modules of this package and of its own that a module imports, also inside functions."""
+    file, candidates = source(name), []
+    for node in ast.walk(ast.parse(file.read_bytes())):
         if isinstance(node, ast.Import):
             candidates += [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
-            candidates += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
-    return tuple(dict.fromkeys(c for c in candidates if c.partition(".")[0] == ROOT.name and source(c).is_file()))
+        elif isinstance(node, ast.ImportFrom):
+            # One dot is the package that the module is in, each further one the package around it.
+            up = node.level - (file.name == "__init__.py")
+            base = name.split(".")[: len(name.split(".")) - up] if node.level else []
+            base = ".".join([*base, *filter(None, [node.module])])
+            candidates += [base, *(f"{base}.{alias.name}" for alias in node.names)]
+    packages = {ROOT.name, name.partition(".")[0]}
+    return tuple(dict.fromkeys(c for c in candidates if c.partition(".")[0] in packages and source(c)))
 
 
-def source(name: str) -> Path:
-    """Return the file of a module or package."""
-    path = ROOT.joinpath(*name.split(".")[1:])
-    return path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+def source(name: str) -> Path | None:
+    """Return the file of a module or package, None where there is none."""
+    package, *parts = name.split(".")
+    root = ROOT if package == ROOT.name else outside.root(package)
+    if root is None or root.is_file():
+        return root if not parts else None
+    path = root.joinpath(*parts)
+    # The folder of a user's file is no package of its own making: nothing in it is imported unasked.
+    path = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+    return path if path.is_file() and (parts or not package.startswith(outside.PREFIX)) else None
 
 
 def files_of(name: str) -> list[Path]:

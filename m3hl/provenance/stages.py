@@ -1,17 +1,19 @@
 """What each stage of the pipeline reads: keys of the configuration, and source files."""
 
 import json
+from pathlib import Path
 
-from m3hl.config import methods
+from m3hl.config import methods, outside
 from m3hl.config.datasets import describe
 from m3hl.config.experiment import Config
+from m3hl.files.digests import sha256_file
 from m3hl.provenance.fingerprint import fingerprint
 
-IDENTITY = {"kind", "source", "dimensions", "classes", "normalization", "shrink"}
+IDENTITY = {"kind", "source", "dimensions", "classes", "labels", "normalization", "shrink"}
 DATA = IDENTITY | {"path", "download", "phantom", "crop_around", "hold_out"}
 KEYS = {
     "download": DATA - {"shrink"},
-    "preprocess": DATA,
+    "preprocess": DATA | {"orientation", "spacing"},
     "train": IDENTITY | {"device", "training"},
     "evaluate": IDENTITY | {"device", "evaluation"},
 }
@@ -30,7 +32,9 @@ def excerpt(config: Config, stage: str, dataset: str, method: str | None = None)
     read = config.dataset(dataset).model_dump(mode="json", include=KEYS[stage], exclude_defaults=True)
     values: dict[str, object] = {"name": config.name, "datasets": {dataset: read}}
     if method is not None:
-        values["methods"] = {method: config.method(method).model_dump(mode="json", exclude_defaults=True)}
+        values["methods"] = {
+            method: config.method_on(method, dataset).model_dump(mode="json", exclude_defaults=True)
+        }
     return json.dumps(values, sort_keys=True)
 
 
@@ -53,17 +57,30 @@ def modules(config: Config, stage: str, dataset: str | None = None, method: str 
         if stage in ("train", "evaluate"):
             found.append("m3hl.nets.unet" if dimensions == 2 else "m3hl.nets.vnet")
     for name in read_methods(config, stage, method):
-        found.append(f"{methods.__name__}.{methods.module_name(name)}")
-        if stage == "train":
+        if methods.is_ours(name) or stage != "evaluate":
+            # What is evaluated is read without the code of a user's own.
+            found.append(methods.module_path(name))
+        if methods.is_ours(name) and stage == "train":
             found.append(f"m3hl.methods.{methods.module_name(name)}")
     return found
 
 
 def read_methods(config: Config, stage: str, method: str | None) -> set[str]:
-    """Return the published methods whose options a stage reads: data are the same for all."""
+    """Return the methods whose options a stage reads: data are the same for all."""
     if stage in ("download", "preprocess"):
         return set()
-    if stage == "report":
-        # It names every method that the paper's table has a row for.
-        return set(methods.names())
-    return {m.method for m in config.methods.values()} if method is None else {config.method(method).method}
+    if method is not None:
+        return {config.method(method).method}
+    used = {m.method for m in config.methods.values()}
+    # The report names every method that the paper's table has a row for.
+    return used | set(methods.names()) if stage == "report" else used
+
+
+def source_of(method: str) -> dict[str, dict[str, str]]:
+    """Return which file or package a method from outside is of; nothing for one of the project's."""
+    if methods.is_ours(method):
+        return {}
+    if outside.is_path(method):
+        return {"method_source": {"file": method, "sha256": sha256_file(Path(method))}}
+    (entry,) = methods.installed()[method]
+    return {"method_source": methods.package_of(entry) | {"module": entry.module}}

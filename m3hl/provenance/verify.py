@@ -7,6 +7,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ValidationError
 
+from m3hl.config import outside
 from m3hl.data.inventory import Verifier, load_inventory
 from m3hl.data.store import Store
 from m3hl.errors import UserError
@@ -149,7 +150,8 @@ class Chain:
 def current(name: str) -> str | None:
     """Return the digest of a source file as it is now, None where it is gone."""
     try:
-        path = ROOT / name
-        return file_digest(path) if path.resolve().is_relative_to(ROOT) and path.is_file() else None
-    except ValueError:
+        path = outside.labeled(name) if outside.is_label(name) else ROOT / name
+        own = outside.is_label(name) or (ROOT / name).resolve().is_relative_to(ROOT)
+        return file_digest(path) if own and path and path.is_file() else None
+    except (ValueError, SyntaxError):
         return None

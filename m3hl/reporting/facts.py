@@ -82,8 +82,14 @@ def method_facts(name: str, config: MethodConfig) -> MethodFacts:
     """Return what the configuration says about a method."""
     parts = [f"preset {config.preset}"] if config.preset else []
     parts += [f"{key} {plain(value)}" for key, value in config.options.items()]
+    parts += [
+        f"{key} {plain(value)} on {data}"
+        for data, keys in config.by_dataset.items()
+        for key, value in keys.items()
+    ]
     label = methods.load(config.method).TITLE if name == config.method else name
-    return MethodFacts(name, config.method, label, "; ".join(parts) or "default settings", not config.options)
+    as_published = not config.options and not config.by_dataset
+    return MethodFacts(name, config.method, label, "; ".join(parts) or "default settings", as_published)
 
 
 def size(config: DatasetConfig) -> str:

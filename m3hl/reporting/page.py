@@ -19,10 +19,11 @@ from m3hl.reporting.sections import (
     method,
     provenance,
     results,
+    scans,
 )
 from m3hl.reporting.study import Study
 
-SECTIONS = (answer, method, results, cases, ablation, curves, examples, cost, provenance, cautions)
+SECTIONS = (answer, method, results, cases, ablation, curves, examples, cost, scans, provenance, cautions)
 """In the order of the page."""
 FILTERS = ("number", "signed", "interval", "count", "given_labels", "duration", "memory")
 """Functions of `m3hl.reporting.text` that templates use."""

@@ -43,11 +43,13 @@ class Provenance(Record):
     peak_gpu_memory_mib: float | None = None
     gpu_energy_kj: float | None = None
     store_sha256: str | None = None
+    method_source: dict[str, str] | None = None
 
 
 class Selected(Record):
-    """Which weights were evaluated."""
+    """Which weights were evaluated; the network is "" in records that do not tell."""
 
+    network: str = ""
     rule: str = ""
     iteration: int | None = None
     dice: float | None = None

@@ -25,17 +25,19 @@ def results_table(study: Study, name: str, found: list[Line], printed: Sequence[
     for line in found:
         head = {"method": study.methods[line.row.method].label, "labeled": line.row.labeled}
         head = ({"structure": line.class_name} if line.class_name else {}) | head
+        network = f" ({line.row.network})" if line.row.network else ""
         for convention in CONVENTIONS:
             scores = line.scores.get(convention, {})
             numbers = {f"{m}_{part}": scores.get(f"{m}_{part}") for m in METRICS for part in ("mean", "std")}
             counts = {key: scores.get(key) for key in ("missed", "spurious", "structures")}
             runs = {"runs": len(line.row.ended), "planned": len(line.row.runs)}
-            marks = {"test_selected": line.row.test_selected}
+            marks = {"test_selected": line.row.test_selected, "network": line.row.network or "student"}
             data.append(head | {"convention": convention} | numbers | counts | runs | marks)
         scores = line.scores.get("published", {})
         mark = dagger(line.row.test_selected)
+        named = head | {"method": head["method"] + network}
         shown.append(
-            {key.capitalize(): str(value) for key, value in head.items()}
+            {key.capitalize(): str(value) for key, value in named.items()}
             | {HEADS[m]: spread(scores.get(f"{m}_mean"), scores.get(f"{m}_std")) + mark for m in METRICS}
             | {key.capitalize(): str(scores.get(key, NONE)) for key in ("missed", "spurious")}
             | {"Runs": f"{len(line.row.ended)} of {len(line.row.runs)}"}

@@ -8,6 +8,7 @@ import pandas as pd
 from scipy import stats
 
 from m3hl.reporting.exports import Table
+from m3hl.reporting.facts import MethodFacts
 from m3hl.reporting.published import LABELED, SOURCE, Published, table1
 from m3hl.reporting.result_tables import HEADS
 from m3hl.reporting.study import Study
@@ -53,7 +54,7 @@ def side_by_side(study: Study, dataset: str, found: list[Line]) -> list[Pair]:
     if facts.synthetic or facts.kind not in LABELED:
         return []
     methods = study.methods
-    lines = [x for x in found if x.row.labeled == LABELED[facts.kind] and methods[x.row.method].as_published]
+    lines = [x for x in found if x.row.labeled == LABELED[facts.kind] and stands_for(methods[x.row.method])]
     if not lines:
         return []
     printed = table1(facts.kind)
@@ -81,6 +82,11 @@ def side_by_side(study: Study, dataset: str, found: list[Line]) -> list[Pair]:
         )
         for row, line in rows
     ]
+
+
+def stands_for(method: MethodFacts) -> bool:
+    """Return whether a method stands for a row of the table: as published, or under the method's own name."""
+    return method.as_published or method.name == method.algorithm
 
 
 def ranks(values: list[tuple[object, float]]) -> dict[object, int]:

@@ -81,6 +81,12 @@ class Row:
         return any(result.test_selected for result in self.ended)
 
     @property
+    def network(self) -> str:
+        """What was evaluated in its runs, where it is another network than the student, else ""."""
+        found = (result.record.selection.network for result in self.ended if result.record)
+        return ", ".join(dict.fromkeys(name for name in found if name not in ("", "student")))
+
+    @property
     def reason(self) -> str:
         """Why runs are missing, each reason once; "" when none is."""
         gaps = [result.gaps[0] for result in self.runs if result.metrics is None]

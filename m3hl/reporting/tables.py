@@ -54,9 +54,10 @@ def scores_by(study: Study, convention: Convention, by: list[str]) -> dict[tuple
 def table1_csv(study: Study) -> str:
     """Return table1.csv: one line per data set, method, labeled count and convention.
 
-    Columns: the group, `convention`, `runs` of `planned`, `test_selected`, `missing` (why runs lack), mean and
-    standard deviation over seeds of every metric (overlaps in percent, distances in voxels and mm), and the
-    structures missed, spurious and counted over all runs. Empty where a number is not there.
+    Columns: the group, `convention`, `runs` of `planned`, `test_selected`, `network` (which was evaluated),
+    `missing` (why runs lack), mean and standard deviation over seeds of every metric (overlaps in percent,
+    distances in voxels and mm), and the structures missed, spurious and counted over all runs. Empty where there
+    is no number.
     """
     records = [
         {
@@ -67,6 +68,7 @@ def table1_csv(study: Study) -> str:
             "runs": len(line.row.ended),
             "planned": len(line.row.runs),
             "test_selected": line.row.test_selected,
+            "network": line.row.network or "student",
             "missing": line.row.reason,
             **{f"{m}_{part}": scores.get(f"{m}_{part}") for m in METRICS for part in ("mean", "std")},
             **{name: scores.get(name) for name in ("missed", "spurious", "structures")},

@@ -11,6 +11,7 @@ import torch
 from m3hl import methods
 from m3hl.compute.execution import Execution
 from m3hl.compute.team import Team
+from m3hl.config.methods import blamed
 from m3hl.config.run import RunSettings
 from m3hl.data.batches import Batches, training_cases
 from m3hl.data.store import Store
@@ -72,7 +73,7 @@ def train(
     training, saved = Training(checkpoints), checkpoints.load()
     begun = place(saved, len(stages), checkpoints)
     board = Curves(checkpoints.folder / "tensorboard", begun.iteration) if first else None
-    with closing(board) if board else nullcontext(), Interruption() as interruption:
+    with closing(board) if board else nullcontext(), Interruption() as interruption, blamed(settings.method):
         total = sum(stage.length(settings) for stage in stages)
         session = Session(
             settings, store, label, execution, team, len(stages), total, validation, board, interruption

@@ -14,6 +14,7 @@ from m3hl.data.batches import split_cases
 from m3hl.data.pool import Pool
 from m3hl.data.samples import Samples
 from m3hl.data.store import Store
+from m3hl.methods.checks import check_labels
 from m3hl.methods.method import Method
 from m3hl.training.validation import mean_dice
 
@@ -77,4 +78,5 @@ class PseudoLabelCheck:
             torch.manual_seed(self.seed)
             apply = partial(functional_call, network, buffers)
             labels = [method.pseudo_labels(apply, images) for images in self.images.split(self.batch)]
+            check_labels(method, labels[0], self.images[: self.batch])
         return mean_dice(torch.cat(labels), self.truth, self.classes).item()

@@ -13,10 +13,11 @@ class Selection:
 
     Args:
         rule: "val" or "test" (best Dice on that split), or "last".
+        network: name of the method's network whose weights these are.
     """
 
-    def __init__(self, rule: str) -> None:
-        self.rule = rule
+    def __init__(self, rule: str, network: str) -> None:
+        self.rule, self.network = rule, network
         self.iteration: int | None = None
         self.dice: float | None = None
         self.weights: dict[str, Tensor] = {}
@@ -47,8 +48,8 @@ class Selection:
         return Selected(self.weights, self.momentum)
 
     def summary(self) -> dict[str, Any]:
-        """Return rule, iteration and Dice (percent)."""
-        return {"rule": self.rule, "iteration": self.iteration, "dice": self.dice}
+        """Return network, rule, iteration and Dice (percent)."""
+        return {"network": self.network, "rule": self.rule, "iteration": self.iteration, "dice": self.dice}
 
     def state_dict(self) -> dict[str, Any]:
         """Return the state for a checkpoint."""

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from m3hl.errors import UserError
+from m3hl.methods.checks import check_updates
 from m3hl.methods.method import Method
 from m3hl.methods.parts.optimization import momentum_of
 from m3hl.methods.update import Update
@@ -71,9 +72,10 @@ class Training:
             self.ended.append(ended | {"counts": self.facts["counts"]} | self.summary())
         self.stage, self.method, self.begun = stage, method, self.iteration
         self.updates = method.updates()
+        check_updates(method, self.updates)
         if before:
             method.take_over(before, self.updates)
-        self.selections = {name: Selection(rule) for name in method.results()}
+        self.selections = {name: Selection(rule, name) for name in method.results()}
 
     def offer(self, scores: dict[str, float]) -> None:
         """Offer the networks of the stage for selection, with their validation scores (percent)."""
@@ -127,5 +129,6 @@ class Training:
         problem = "weights are not finite" if math.isfinite(loss) else f"the loss is {loss}"
         kept = f" ({self.checkpoints.last} holds the last good state)" if self.checkpoints.last.exists() else ""
         raise UserError(
-            f"{problem} at iteration {self.iteration}; lower the learning rate or check the images{kept}"
+            f"method {self.method.settings.method}: {problem} at iteration {self.iteration}; lower the learning "
+            f"rate or check the images{kept}"
         )

@@ -6,6 +6,7 @@ from torch import Tensor
 
 from m3hl.compute.execution import Execution
 from m3hl.data.batches import Batch
+from m3hl.methods.checks import check_losses
 from m3hl.methods.method import Method
 from m3hl.methods.update import Update
 
@@ -19,6 +20,7 @@ def step(method: Method, updates: Iterable[Update], batch: Batch, execution: Exe
             group["lr"] = update.rate(batch.iteration, batch.iterations)
         with execution.precise():
             losses = update.losses(batch)
+        check_losses(method, losses)
         update.optimizer.zero_grad()
         losses["loss"].backward()
         update.optimizer.step()

@@ -14,6 +14,7 @@ import torch
 from m3hl.compute.device import choose_device, describe_device
 from m3hl.config import methods
 from m3hl.config.dataset import DatasetConfig
+from m3hl.config.datasets import describe
 from m3hl.files.atomic import write_json
 from m3hl.provenance.origin import Stopwatch
 from tests.benchmarks import measures, steps, volumes
@@ -59,7 +60,8 @@ def main(device: str, threads: int | None, rounds: int, minutes: float, tiny: bo
                 print(f"{name}  {title}: left out, {minutes:g} minutes are over")
                 continue
             dataset = DatasetConfig(**config["datasets"][name])
-            runs = {other: settings(config, name, other) for other in others}
+            able = [other for other in others if describe(dataset).dimensions in methods.dimensions(other)]
+            runs = {other: settings(config, name, other) for other in able}
             subject = measures.Subject(runs["m3hl"], runs, dataset, path, where, rounds, plain[name])
             found = measure(subject)
             gc.collect()

@@ -24,7 +24,7 @@ class Subject:
 
     Attributes:
         run: M³HL on a data set.
-        others: runs of the methods that stand beside the supervised baseline, by name.
+        others: runs of the methods that stand beside the supervised baseline, by name, if for such data.
         dataset: its configuration.
         path: its store.
         device: where.
@@ -83,9 +83,12 @@ def step(subject: Subject, execution: Execution) -> dict[str, float]:
 
 
 def beside_supervised(method: str, subject: Subject) -> dict[str, Any]:
-    """Return the seconds per step of each stage of a method, beside supervised training on as many images."""
-    run, found = subject.others[method], {}
-    stages = methods.stages(run)
+    """Return the seconds per step of each stage of a method, beside supervised training on as many images.
+
+    Nothing for a method that is not for such data.
+    """
+    run, found = subject.others.get(method), {}
+    stages = methods.stages(run) if run else ()
     for number, stage in enumerate(stages):
         name = f"{method}, {stage.stage}" if len(stages) > 1 else method
         row = steps.beside_supervised(run, subject.path, subject.usual, subject.rounds, number)

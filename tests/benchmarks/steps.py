@@ -30,7 +30,7 @@ BUDGETS = {"device": Budget(2**40, 2**40), "host": Budget(0, 2**40), "store": Bu
 
 
 class Training:
-    """A run that is driven step by step.
+    """A run, or its last stage, that is driven step by step.
 
     Args:
         settings: of the run.
@@ -107,13 +107,14 @@ def beside_supervised(
 
 
 def passes_of_a_step(training: Training) -> int:
-    """Return the images that pass the networks in a step; those whose gradient is kept count three times."""
+    """Return the images that pass the networks' encoders in a step; those that pass back too count three times."""
     passes = []
 
     def count(_: nn.Module, inputs: tuple[Tensor, ...], __: Any) -> None:
         passes.append(len(inputs[0]) * (3 if torch.is_grad_enabled() else 1))
 
-    hooks = [network.register_forward_hook(count) for network in training.method.networks().values()]
+    networks = training.method.networks().values()
+    hooks = [getattr(network, "encoder", network).register_forward_hook(count) for network in networks]
     training.step()
     for hook in hooks:
         hook.remove()

@@ -11,7 +11,9 @@ import torch
 from torch import nn
 
 from m3hl.compute.execution import Execution
+from m3hl.config import methods
 from m3hl.data.store import Store
+from m3hl.methods import stages_of
 from m3hl.training.step import step
 from tests.benchmarks.plain import PlainTraining
 from tests.benchmarks.steps import Training
@@ -25,9 +27,18 @@ PASSES = {
     "cutmix": 11 / 12,
     "cps": 2,
     "dtc": 1,
+    "sassnet": 4 / 3,
+    "ss-net": 10 / 3,
+    "mc-net": 1,
     "ad-mt": 11 / 6,
+    "ps-mt, warm-up": 3 / 2,
+    "ps-mt, self-training": 4 / 3,
     "bcp, pretraining": 1 / 4,
     "bcp, self-training": 2 / 3,
+    "abd, pretraining": 1 / 4,
+    "abd, self-training": 10 / 3,
+    "omf, pretraining": 3 / 4,
+    "omf, mantle-free": 5 / 12,
 }
 """Of a step in those of a supervised one on as many images, halves being equal."""
 
@@ -78,13 +89,17 @@ def test_the_benchmarks_run(tmp_path):
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     numbers = json.loads((tmp_path / "numbers.json").read_text())
-    for dataset in ("acdc", "la"):
+    for n, dataset in ((2, "acdc"), (3, "la")):
         found = numbers[dataset]
         assert found["step, float32"]["of_plain"] == found["step, float32"]["seconds"] / found["plain"]
-        for method in ("m3hl", *PASSES):
+        for method in ("m3hl", *(name for name in PASSES if n in methods.dimensions(name.partition(",")[0]))):
             row = found[f"step, {method}"]
             assert row["of_supervised"] == row["seconds"] / row["supervised"] > 0
             assert row["passes"] == pytest.approx(PASSES.get(method, row["passes"]))
+            name, _, stage = method.partition(", ")
+            # The last stage is what `m3hl methods` tells of.
+            if stage in ("", stages_of(name)[-1].stage):
+                assert row["passes"] == pytest.approx(methods.load(name).COST)
         assert found["views"]["strong"] > 0
         assert sum(found["parts"].values()) > 0
         assert 0 < found["validation"]["share"] < 1

@@ -400,7 +400,7 @@ CASES = {
         lambda p: p.image("i.nrrd", lambda _: nrrd_of(p.file("secret", bytes(4 * 8 * 8 * 8)))),
         "i.nrrd: ",
     ),
-    "image is a folder": (lambda p: p.predict(p.folder), "there is no such image"),
+    "image is a folder": (lambda p: p.predict(p.folder), "this folder holds no image"),
     "image in a loop": (lambda p: p.predict(p.loop("l.nii")), "l.nii: "),
     "label maps in a loop": (
         lambda p: [*p.image("i.nii")[:3], "--out", p.loop(), p.folder / "i.nii"],

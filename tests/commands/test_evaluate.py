@@ -100,7 +100,7 @@ def test_a_further_network_is_measured_beside_the_first(m3hl, hearts, run):
 
 def test_the_record_says_how_and_from_what(hearts, atria):
     record = json.loads((hearts.run / "evaluation.json").read_text())
-    assert list(record) == ["protocol", "split", "cases", "provenance", "seal", "sha256"]
+    assert list(record) == ["protocol", "split", "selection", "cases", "provenance", "seal", "sha256"]
     assert record["protocol"] == {"crop": [32, 32], "stride": None, "largest_component": False}
     assert (record["split"], record["cases"]) == ("test", 4)
     assert record["provenance"]["store_sha256"] == sha256_file(hearts.store)

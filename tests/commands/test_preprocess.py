@@ -12,8 +12,13 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
+from m3hl.config.datasets import describe
+from m3hl.config.experiment import load_config, parse_config
+from m3hl.data.frame import Frame
 from m3hl.data.store import Store
 from m3hl.files.digests import sha256_file
+from m3hl.provenance.stages import excerpt
+from tests.scans import write_dicom
 
 SHAPE = (4, 6, 5)
 HEADER = ["case", "image", "label", "split", "group"]
@@ -180,6 +185,47 @@ def test_raw_la_may_be_cropped_without_a_look_at_the_label(pipeline, tmp_path, c
         assert store.cases("train")[0].shape == (320, 200, 12)
 
 
+def two_series(folder):
+    """Let case b be a folder with two DICOM series."""
+    for series in "12":
+        write_dicom(folder / "scan", np.ones(SHAPE), series=series, name=f"s{series}-")
+    write_rows(folder, [[*row[:1], "scan", *row[2:]] if row[0] == "b" else row for row in ROWS])
+
+
+def test_cases_without_structures_are_cases_like_any_other(pipeline, own):
+    for name in ("c_label.mha", "t_label.nii.gz"):
+        write(own / name, np.zeros(SHAPE, np.uint8))
+    with Store(pipeline(**custom(own))) as store:
+        assert store.labeled_order == ("p1", "p3")
+        assert not store.label("c").any()
+        assert not store.label("t").any()
+
+
+def test_known_data_sets_have_structures_in_every_case(pipeline, tmp_path):
+    raw_la(tmp_path / "la", np.s_[0:0, 0:0, 0:0])
+    assert "the label map is empty" in pipeline(kind="la", source="raw", path=str(tmp_path / "la"))
+
+
+def test_a_list_of_a_spreadsheet_with_a_folder_of_dicom(pipeline, own):
+    rng = np.random.default_rng(4)
+    voxels = rng.integers(0, 900, SHAPE)
+    write_dicom(own / "scan", voxels)
+    rows = [HEADER, *([*row[:1], "scan", *row[2:]] if row[0] == "b" else row for row in ROWS)]
+    (own / "cases.csv").write_text("".join(";".join(row) + "\n" for row in rows), encoding="utf-8-sig")
+    with Store(pipeline(**custom(own, normalization="minmax"))) as store:
+        np.testing.assert_allclose(store.image("b"), (voxels - voxels.min()) / np.ptp(voxels), rtol=1e-6)
+
+
+def test_what_was_done_to_a_case_stands_in_the_store(pipeline, own):
+    image = sitk.ReadImage(str(own / "t_label.nii.gz"))
+    image.SetOrigin((0.05, 0, 0))
+    sitk.WriteImage(image, str(own / "t_label.nii.gz"))
+    with Store(pipeline(**custom(own))) as store:
+        (case,) = store.cases("test")
+        assert case.notes == ("label map: 0.05 voxels from its image's grid, taken as lying on it",)
+        assert not any(case.notes for case in store.cases("train"))
+
+
 def truncate(path):
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
 
@@ -214,9 +260,13 @@ BAD = {
         lambda d: write(d / "t_label.nii.gz", good_label(), (1.0, 1.5, 5.0)),
         r"t_label\.nii\.gz: the label map's spacing is",
     ),
-    "empty label": (
-        lambda d: write(d / "t_label.nii.gz", np.zeros(SHAPE, np.uint8)),
-        r"t_label\.nii\.gz \(t\): the label map is empty",
+    "label of an odd value": (
+        lambda d: write(d / "t_label.nii.gz", good_label() * np.float32(0.6)),
+        r"t_label\.nii\.gz \(t\): the label map holds 0\.60000002, 1\.2, expected only 0, 1, 2",
+    ),
+    "several series": (
+        lambda d: two_series(d),
+        r"own/scan: this folder holds 2 DICOM series",
     ),
     "case in two splits": (
         lambda d: write_rows(d, [*ROWS, ["a", "b.nrrd", "", "test", "p9"]]),
@@ -315,3 +365,139 @@ def test_the_program_says_it_in_one_line_and_exits_with_1(tmp_path):
     assert done.returncode == 1
     assert done.stderr == ("m3hl: error: list.json: this is no list of files of m3hl download; make it again\n")
     assert [path.name for path in Path(tmp_path).iterdir()] == ["list.json"]
+
+
+def geometries(folder):
+    """Write six volumes of one's own, one of them flipped and one of thick slices, as their headers say."""
+    folder.mkdir()
+    rng = np.random.default_rng(1)
+    rows = []
+    for number, split in enumerate(["train", "train", "train", "train", "val", "test"]):
+        image = sitk.GetImageFromArray(rng.integers(0, 900, (6, 10, 8)).astype(np.int16))
+        image.SetSpacing((1, 1, 2))
+        if number == 3:
+            image.SetSpacing((1, 1, 8))
+        label = sitk.Cast(image > 700, sitk.sitkUInt8)
+        if number in (1, 5):
+            image, label = (sitk.DICOMOrient(one, "RSA") for one in (image, label))
+        sitk.WriteImage(image, str(folder / f"{number}.nii.gz"))
+        sitk.WriteImage(label, str(folder / f"{number}_label.nii.gz"))
+        rows.append([f"c{number}", f"{number}.nii.gz", f"{number}_label.nii.gz", split, f"p{number}"])
+    write_rows(folder, rows)
+    return rng
+
+
+def test_all_scans_get_one_geometry(pipeline, tmp_path):
+    geometries(tmp_path / "own")
+    with Store(pipeline(**custom(tmp_path / "own", dimensions=3, classes=["x"]))) as store:
+        assert store.frame == Frame("LPS", (1.0, 1.0, 2.0))
+        shapes = {case.name: case.shape for split in ("train", "val", "test") for case in store.cases(split)}
+        assert set(shapes.values()) == {(8, 10, 6), (8, 10, 24)}
+        assert shapes["c3"] == (8, 10, 24)
+        notes = {case.name: case.notes for case in store.cases("train")}
+        assert notes == {
+            "c0": (),
+            "c1": ("turned from RSA to LPS",),
+            "c2": (),
+            "c3": ("1×1×8 to 1×1×2 mm (8×10×6 to 8×10×24 voxels)",),
+        }
+        (test,) = store.cases("test")
+        file = sitk.DICOMOrient(sitk.ReadImage(str(tmp_path / "own" / "5_label.nii.gz")), "LPS")
+        np.testing.assert_array_equal(store.label("c5"), sitk.GetArrayFromImage(file).transpose())
+        assert test.geometry.size == (8, 10, 6)
+        assert test.geometry.flipped == (True, True, False)
+        store.verify()
+
+
+def test_test_cases_keep_their_grid_where_the_spacing_is_another(pipeline, tmp_path):
+    geometries(tmp_path / "own")
+    dataset = custom(tmp_path / "own", dimensions=3, classes=["x"], spacing=[2.0, 2.0, 2.0], orientation="PLS")
+    with Store(pipeline(**dataset)) as store:
+        assert store.frame == Frame("PLS", (2.0, 2.0, 2.0))
+        (test,) = store.cases("test")
+        assert test.shape == (5, 4, 6)
+        assert store.label("c5").shape == test.geometry.size == (10, 8, 6)
+        assert test.geometry.spacing == pytest.approx((1, 1, 2))
+        assert all(store.label(case.name).shape == case.shape for case in store.cases("train"))
+
+
+def test_scans_may_stay_as_they_are(pipeline, tmp_path):
+    geometries(tmp_path / "own")
+    dataset = custom(tmp_path / "own", dimensions=3, classes=["x"], spacing="none", orientation="none")
+    with Store(pipeline(**dataset)) as store:
+        assert store.frame == Frame()
+        assert store.cases("test")[0].shape == (8, 6, 10)
+        assert not any(case.notes for case in store.cases("train"))
+
+
+@pytest.mark.parametrize(
+    ("keys", "message"),
+    [
+        ({"orientation": "LLS"}, "orientation LLS must name each axis once, as LPS and RAS do"),
+        ({"orientation": "up"}, "orientation"),
+        ({"spacing": [1, 1, 2], "dimensions": 2}, "spacing is for volumes"),
+        ({"spacing": [1, 1, 0], "dimensions": 3}, "spacing"),
+        ({"spacing": [1, 1, 2], "dimensions": 3, "shrink": [2, 2, 1]}, "give spacing alone"),
+        ({"kind": "la", "source": "raw", "spacing": "median"}, "fixed for kind: la"),
+    ],
+)
+def test_impossible_geometries_are_refused(pipeline, own, keys, message):
+    dataset = custom(own) | keys
+    if keys.get("kind"):
+        del dataset["dimensions"], dataset["classes"]
+    assert message in str(pipeline(**dataset))
+
+
+def test_what_is_odd_stands_in_the_store(pipeline, own):
+    write(own / "c.mha", 500 * np.arange(np.prod(SHAPE), dtype=np.float32).reshape(SHAPE))
+    with Store(pipeline(**custom(own, classes=["one", "two", "three"]))) as store:
+        assert len(store.remarks) == 3
+        assert "no train label map holds three: nobody can learn it" in store.remarks
+        assert store.cases("test")[0].levels == pytest.approx(store.cases("val")[0].levels, abs=100)
+
+
+def test_training_labels_without_any_structure_are_refused(pipeline, own):
+    for name in ("a_label.nii.gz", "c_label.mha"):
+        write(own / name, np.zeros(SHAPE, np.uint8))
+    assert "no training label map holds any structure" in pipeline(**custom(own))
+
+
+def mapped(folder, labels, **keys):
+    dataset = custom(folder, labels=labels, **keys)
+    return {key: value for key, value in dataset.items() if key != "classes" or key in keys}
+
+
+@pytest.mark.parametrize("classes", [{}, {"classes": ["tumor", "liver"]}])
+def test_labels_say_which_value_is_which_class(pipeline, own, classes):
+    values = np.array([0, 7, 255, 3])
+    for _, _, label, _, _ in ROWS:
+        if label:
+            held = values[good_label()].astype(np.int16)
+            held[0, 0, 0], held[0, 0, 1] = 9, 3
+            write(own / label, held)
+    with Store(pipeline(**mapped(own, {"tumor": [7, 9], "liver": 255}, **classes))) as store:
+        assert store.classes == ("tumor", "liver")
+        expected = good_label()
+        expected[0, 0, 0] = 1
+        np.testing.assert_array_equal(store.label("t"), expected)
+        assert store.cases("test")[0].notes == ("label values taken as background: 3",)
+
+
+@pytest.mark.parametrize(
+    ("keys", "message"),
+    [
+        ({"labels": {"a": 1, "b": [1, 2]}}, "labels: 1 stands in it twice"),
+        ({"labels": {"a": 1}, "classes": ["b"]}, "labels tells of a, classes of b; leave out classes"),
+        ({"labels": {"a": []}}, "labels"),
+        ({"labels": {"a": 1.5}}, "labels"),
+    ],
+)
+def test_impossible_labels_are_refused(pipeline, own, keys, message):
+    assert message in str(pipeline(**mapped(own, **keys)))
+
+
+def test_the_order_of_labels_outlives_the_excerpt_of_a_stage(own):
+    study = parse_config({"name": "t", "datasets": {"d": mapped(own, {"tumor": 2, "liver": 1})}})
+    again = load_config(excerpt(study, "preprocess", "d"))
+    assert describe(again.dataset("d")) == describe(study.dataset("d"))
+    assert describe(again.dataset("d")).mapped == ((2,), (1,))

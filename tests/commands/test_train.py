@@ -84,7 +84,7 @@ def test_the_record_of_3d(atria):
     record = json.loads((atria.run / "run.json").read_text())
     assert record["labeled_groups"] == ["atrium001"]
     assert record["counts"]["labeled_samples"] == record["counts"]["unlabeled_samples"] == 1
-    assert record["selection"] == {"rule": "last", "iteration": 3, "dice": None}
+    assert record["selection"] == {"network": "student", "rule": "last", "iteration": 3, "dice": None}
 
 
 def test_the_same_command_gives_the_same_files(m3hl, hearts, tmp_path):
@@ -157,8 +157,8 @@ MISTAKES = {
     "unknown method": ({"method": "x"}, None, "unknown method 'x'; the config has m3hl, supervised"),
     "unknown algorithm": (
         {},
-        ("methods.m3hl.method", "bcp"),
-        f"unknown method 'bcp'; there are {', '.join(methods.names())}",
+        ("methods.m3hl.method", "nnunet"),
+        f"unknown method 'nnunet'; there are {', '.join(methods.names())}",
     ),
     "unknown preset": ({}, ("methods.m3hl.preset", "best"), "unknown preset 'best' .* released, paper"),
     "too many labeled": ({"labeled": 4}, None, "4 labeled asked for, but only 3 training groups have labels"),

@@ -8,6 +8,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from m3hl import methods
 from m3hl.compute.execution import Execution
+from m3hl.config.methods import dimensions
 from m3hl.data.batches import Batches
 from m3hl.data.store import Store
 from m3hl.methods.parts import distances, teacher
@@ -23,14 +24,21 @@ NAMES = (
     "mean-teacher",
     "ua-mt",
     "dtc",
+    "sassnet",
+    "ss-net",
+    "mc-net",
     "bcp",
     "ad-mt",
+    "ps-mt",
+    "abd",
+    "omf",
 )
-METHODS = [(n, name) for name in NAMES for n in (2, 3)]
+METHODS = [(n, name) for name in NAMES for n in dimensions(name)]
 # A voxel near the threshold is sure in one precision and not in the other.
-SURE_OF_ALL = {"cutmix": {"confidence_threshold": 0.01}, "ad-mt": {"confidence_threshold": 0.01}}
-# Here every voxel is certain, or in conflict, or not by itself; and UA-MT compares squares of small differences.
-TOLERANCE = {"ua-mt": 0.1, "ad-mt": 0.1}
+SURE_OF_ALL = {name: {"confidence_threshold": 0.01} for name in ("cutmix", "ad-mt", "ps-mt")}
+# Here each voxel is certain, in conflict, or under the mantle, or not by itself; and UA-MT compares the squares of
+# small differences.
+TOLERANCE = dict.fromkeys(("ua-mt", "ad-mt", "ps-mt", "omf"), 0.1)
 
 
 @pytest.fixture

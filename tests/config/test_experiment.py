@@ -59,6 +59,16 @@ def test_options_go_before_the_preset():
     assert (options.mask_ratio, options.learning_rate) == (0.3, 0.001)
 
 
+def test_options_of_a_data_set_go_before_the_others():
+    knobs = {"mask_ratio": 0.3, "ema_decay": 0.9}
+    study = parse_config(
+        changed("methods.m3hl", {"method": "m3hl", "options": knobs, "by_dataset": {"atria": {"mask_ratio": 0.4}}})
+    )
+    found = {name: study.settings(Run(name, "m3hl", 7, 1)).options for name in study.datasets}
+    assert {name: options.mask_ratio for name, options in found.items()} == {"hearts": 0.3, "atria": 0.4}
+    assert {options.ema_decay for options in found.values()} == {0.9}
+
+
 def test_text_and_file_are_the_same(tmp_path):
     (tmp_path / "study.yaml").write_text(yaml.safe_dump(STUDY))
     assert load_config(tmp_path / "study.yaml") == load_config(yaml.safe_dump(STUDY)) == parse_config(STUDY)
@@ -82,6 +92,7 @@ def test_text_and_file_are_the_same(tmp_path):
         ("datasets.hearts.kind", "brats", r"unknown dataset kind 'brats'; there are acdc, custom, la"),
         ("methods.m3hl.method", "unet", r"unknown method 'unet'; there are .*cutmix.*m3hl.*supervised"),
         ("methods.m3hl.preset", "best", r"unknown preset 'best' of method m3hl; there are released, paper"),
+        ("methods.m3hl.by_dataset", {"lungs": {}}, r"unknown dataset 'lungs'; the config has hearts, atria"),
         ("methods.supervised.preset", "x", r"unknown preset 'x' of method supervised"),
         ("experiments.0.dataset", ["lungs"], r"unknown dataset 'lungs'; the config has hearts, atria"),
         ("experiments.0.method", ["bcp"], r"unknown method 'bcp'; the config has m3hl, supervised"),

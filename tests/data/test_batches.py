@@ -348,6 +348,14 @@ def test_a_batch_knows_its_iteration_and_how_many_there_are(store):
     assert [(batch.iteration, batch.iterations) for batch in map(batches.draw, (0, 69))] == [(0, 70), (69, 70)]
 
 
+def test_a_batch_knows_how_often_every_unlabeled_sample_has_been_drawn(store):
+    batches = load(store, (2, 4))
+    size = len(batches.unlabeled)
+    for iteration in range(12):
+        assert batches.draw(iteration).unlabeled_pass == 4 * iteration // size
+    assert load(store, (2, 0)).draw(5).unlabeled_pass == 0
+
+
 def test_noise_on_the_device_depends_on_seed_and_iteration_alone(store):
     one, other, next_one = (torch.rand(5, generator=load(store).draw(i).generator()) for i in (4, 4, 5))
     assert torch.equal(one, other)

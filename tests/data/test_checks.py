@@ -40,7 +40,9 @@ def test_label_values_become_consecutive(dtype, values):
         (np.ones((2, 3, 5)), r"shape \(2, 3, 5\), the image \(2, 3, 4\)"),
         (np.full((2, 3, 4), 3), "holds 3, expected only 0, 1, 2"),
         (np.full((2, 3, 4), -1), "holds -1, expected only 0, 1, 2"),
-        (np.full((2, 3, 4), 0.5), "holds 0.5, expected only"),
+        (np.full((2, 3, 4), 0.5), "holds 0.5, expected only .* nearest neighbour"),
+        (np.full((2, 3, 4), 0.99, np.float32), "holds 0.99000001, expected only"),
+        (np.full((2, 3, 4), 1.0000001e6), "holds 1000000.1, expected only"),
         (np.full((2, 3, 4), np.nan), "holds nan, expected only"),
         (np.zeros((2, 3, 4)), "is empty"),
     ],
@@ -48,3 +50,14 @@ def test_label_values_become_consecutive(dtype, values):
 def test_label_maps_that_cannot_be_used(label, message):
     with pytest.raises(UserError, match=f"^file: .*{message}"):
         check_label(label, (2, 3, 4), (0, 1, 2), "file")
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_values_that_resampling_left_beside_whole_numbers_are_rounded(dtype):
+    numbers = (np.arange(24) % 3).reshape(2, 3, 4)
+    read = np.array([-1e-9, 0.99999994, 2.0009])[numbers].astype(dtype)
+    np.testing.assert_array_equal(check_label(read, (2, 3, 4), (0, 1, 2), "file"), numbers)
+
+
+def test_a_case_without_any_structure_may_be_allowed():
+    assert not check_label(np.zeros((2, 3, 4)), (2, 3, 4), (0, 1), "file", may_be_empty=True).any()

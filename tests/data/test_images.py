@@ -8,7 +8,7 @@ import pytest
 import SimpleITK as sitk
 
 from m3hl.data.checks import check_image
-from m3hl.data.images import read_pair, read_volume, write_label
+from m3hl.data.images import read_pair, read_volume, write_map
 from m3hl.errors import UserError
 
 SPACING, ORIGIN = (0.7, 1.25, 8.0), (-12.5, 30.0, 4.25)
@@ -45,7 +45,7 @@ def test_a_label_map_comes_back_on_the_images_grid(tmp_path, rng, ending, dimens
     source = write(tmp_path / f"i{ending}", rng.random((6, 7, 8)).astype(np.float32))
     _, geometry = read_volume(source, dimensions)
     label = rng.integers(0, 4, geometry.size).astype(np.uint8)
-    write_label(tmp_path / f"l{ending}", label, geometry)
+    write_map(tmp_path / f"l{ending}", label, geometry)
     _, again, _ = read_pair(source, tmp_path / f"l{ending}", dimensions)
     np.testing.assert_array_equal(again, label)
     assert {p.name for p in tmp_path.iterdir()} == {f"i{ending}", f"l{ending}"}
@@ -54,7 +54,7 @@ def test_a_label_map_comes_back_on_the_images_grid(tmp_path, rng, ending, dimens
 def test_a_cropped_label_map_goes_back_to_its_place(tmp_path, rng):
     _, geometry = read_volume(write(tmp_path / "i.nrrd", rng.random((6, 7, 8))), 3)
     label = np.ones((3, 2, 6), np.uint8)
-    write_label(tmp_path / "l.nrrd", label, replace(geometry, offset=(4, 5, 0)))
+    write_map(tmp_path / "l.nrrd", label, replace(geometry, offset=(4, 5, 0)))
     whole, _ = read_volume(tmp_path / "l.nrrd", 3)
     expected = np.zeros((8, 7, 6), np.uint8)
     expected[4:7, 5:7, :] = 1
@@ -114,12 +114,10 @@ def test_nan_is_found_also_where_itk_hides_it(tmp_path, rng, ending, kind, value
 
 
 def test_what_is_no_volume_is_refused(tmp_path):
-    flat, colour = tmp_path / "flat.mha", tmp_path / "colour.mha"
-    sitk.WriteImage(sitk.GetImageFromArray(np.zeros((4, 5))), str(flat))
+    colour = tmp_path / "colour.mha"
     sitk.WriteImage(sitk.GetImageFromArray(np.zeros((4, 5, 6, 3)), isVector=True), str(colour))
     (tmp_path / "text.nii.gz").write_bytes(gzip.compress(b"no image"))
     for name, message in [
-        ("flat.mha", "2 axes and 1 values"),
         ("colour.mha", "3 axes and 3 values"),
         ("text.nii.gz", "cannot read this image"),
         ("none.nii.gz", "there is no such image"),
@@ -132,5 +130,5 @@ def test_what_is_no_volume_is_refused(tmp_path):
 def test_an_ending_that_no_format_has_is_refused(tmp_path):
     _, geometry = read_volume(write(tmp_path / "i.nrrd", np.zeros((2, 3, 4))), 3)
     with pytest.raises(UserError, match="check its ending"):
-        write_label(tmp_path / "l.xyz", np.zeros((4, 3, 2), np.uint8), geometry)
+        write_map(tmp_path / "l.xyz", np.zeros((4, 3, 2), np.uint8), geometry)
     assert [p.name for p in tmp_path.iterdir()] == ["i.nrrd"]

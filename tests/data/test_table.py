@@ -9,7 +9,15 @@ from m3hl.errors import UserError
 
 @pytest.mark.parametrize(
     "text",
-    ["a,b\n1,2\n", "\ufeffa,b\r\n1,2\r\n", "b,a\n2,1", 'a , b\n" 1 ", 2 \n\n', "a,b,more\n1,2,3\n"],
+    [
+        "a,b\n1,2\n",
+        "\ufeffa,b\r\n1,2\r\n",
+        "b,a\n2,1",
+        'a , b\n" 1 ", 2 \n\n',
+        "a,b,more\n1,2,3\n",
+        "a;b;c\n1;2;3,4\n",
+        "a\tb\n1\t2\n",
+    ],
 )
 def test_reads_what_spreadsheets_write(tmp_path, text):
     (tmp_path / "t.csv").write_text(text, encoding="utf-8", newline="")
@@ -21,7 +29,8 @@ def test_reads_what_spreadsheets_write(tmp_path, text):
     ("data", "message"),
     [
         (b"", "has no column a, b"),
-        (b"a;b\n1;2\n", "has no column a, b"),
+        (b"a:b\n1:2\n", "has no column a, b"),
+        (b"a;b\n1;2\n3\n", "line 3: 1 values, expected 2"),
         (b"a,b\n1,2\n3\n", "line 3: 1 values, expected 2"),
         (b"a,b\n\xff\xfe,2\n", "cannot read this table"),
     ],

@@ -150,20 +150,24 @@ def watch(network):
     return passes
 
 
-def assert_published(method, kind, options, training, preset=None):
+def assert_published(method, kind, options, training, preset=None, decay=0.1):
     """Assert a preset's options on a data set, and batch sizes and iterations; nothing selects on the test set."""
+    settings = published(method, kind, preset)
+    found = settings.options.model_dump()
+    assert found == {"learning_rate_decay": decay} | options
+    assert (settings.labeled_batch, settings.unlabeled_batch, settings.iterations) == training
+    assert settings.selection == {"acdc": "val", "la": "last"}[kind]
+    assert settings.preset == (preset or "released")
+
+
+def published(method, kind, preset=None):
+    """Return the settings of a preset on a data set."""
     study = {
         "name": "study",
         "datasets": {"d": {"kind": kind, "source": "phantom"}},
         "methods": {"m": {"method": method, "preset": preset}},
     }
-    settings = parse_config(study).settings(Run("d", "m", 3, 1337))
-    found = settings.options.model_dump()
-    assert found.pop("learning_rate_decay") == 0.1
-    assert found == options
-    assert (settings.labeled_batch, settings.unlabeled_batch, settings.iterations) == training
-    assert settings.selection == {"acdc": "val", "la": "last"}[kind]
-    assert settings.preset == (preset or "released")
+    return parse_config(study).settings(Run("d", "m", 3, 1337))
 
 
 def softmax(logits):

@@ -6,13 +6,15 @@ import torch
 
 from m3hl import methods
 from m3hl.compute.execution import Execution
+from m3hl.methods import bcp
 from m3hl.methods.method import Selected
 from m3hl.methods.parts import copy_paste
 from m3hl.methods.parts import losses as parts
+from m3hl.methods.parts.boxes import box_masks
 from m3hl.training.step import step
 from tests.conftest import LAYERS
 from tests.methods.lineage import keep
-from tests.methods.replay import change, copies, norm, running_statistics
+from tests.methods.replay import Recited, batch_of, change, copies, logits_of, norm, running_statistics
 
 CPU = Execution(torch.device("cpu"))
 
@@ -55,6 +57,47 @@ def put_box(monkeypatch, place, starts):
     monkeypatch.setattr(place, "draw_pasted_box", lambda _, crop: boxes_at(np.array(starts), crop))
 
 
+def loss_inputs(seed, dimensions):
+    """Return logits, labels, pseudo-labels and the box's first corner of a row of losses."""
+    random = np.random.RandomState(seed * (74 if dimensions == 2 else 75))
+    if dimensions == 2:
+        logits = logits_of(random, (3, 4, 64, 64), 2)
+        maps = [repeat(random.randint(0, 4, (3, 8, 8)), 8) for _ in range(2)]
+        return logits, *map(torch.from_numpy, maps), random.randint(0, 22, 2)
+    logits = logits_of(random, (2, 2, 24, 24, 16), 2)
+    maps = [repeat(random.randint(0, 2, (2, 6, 6, 4)), 4, 3) for _ in range(2)]
+    return logits, *map(torch.from_numpy, maps), np.array([random.randint(0, n) for n in (8, 8, 6)])
+
+
+def outside(starts, logits):
+    """Return M (B, *), 0 in the box."""
+    crop = logits.shape[2:]
+    return (~box_masks(boxes_at(starts, crop), crop, torch.device("cpu"))).float().expand(len(logits), *crop)
+
+
+def pretraining_loss(stage, logits, inside_mask, in_box, starts, monkeypatch):
+    """Return the loss of BCP's first stage whose network gives prepared logits."""
+    stage.student, stage.labeled_batch = Recited(logits), 2 * len(logits)
+    stage.settings = stage.settings.model_copy(update={"crop": tuple(logits.shape[2:])})
+    put_box(monkeypatch, bcp, starts)
+    images = np.zeros((2 * len(logits), 1, *logits.shape[2:]))
+    return stage.losses(batch_of(images, torch.cat([inside_mask, in_box]).numpy()))["loss"]
+
+
+def side_in_numpy(p, y, region, *, form, whole_background=False):
+    """Return (CE + Dice) / 2 of a region, class by class; p (B, C, *), y and region (B, *)."""
+    ce = (-np.log(np.take_along_axis(p, y[:, None], axis=1)[:, 0]) * region).sum() / region.sum()
+    dice = []
+    for c in range(p.shape[1]):
+        inside = np.ones_like(region) if whole_background and c == 0 else region
+        truth, axes = y == c, None if form == "squared" else tuple(range(1, y.ndim))
+        power, epsilon = (2, 1e-10) if form == "squared" else (1, 1e-5)
+        overlap = (p[:, c] * truth * inside).sum(axes)
+        size = (p[:, c] ** power * inside).sum(axes) + (truth * inside).sum(axes)
+        dice.append(np.mean(1 - (2 * overlap + epsilon) / (size + epsilon)))
+    return (ce + np.mean(dice)) / 2
+
+
 def keep_terms(monkeypatch):
     """Return the lists to which each cross entropy, Dice loss and pseudo-label will be added."""
     kept = {"ce": [], "dice": [], "pseudo": []}
@@ -79,8 +122,9 @@ def about(voxels, off=3):
     return pytest.approx(voxels, abs=off)
 
 
-def handed_over(reference, settings, seed):
+def handed_over(reference, stage, seed):
     """Return what a first stage would hand over: weights, fresh running statistics, and the momentum of a page."""
+    settings = stage.settings
     network = methods.build(settings).student
     reference.fill(network, settings.dimensions, seed + 1)
     momentum = {

@@ -57,3 +57,18 @@ def copies(tensors):
 def change(tensors, before):
     """Return the norm of what has changed."""
     return norm([t.detach() - b for t, b in zip(tensors, before, strict=True)])
+
+
+def watch(network):
+    """Return the list to which each forward pass adds its input, its logits and its mode."""
+    passes = []
+    network.register_forward_hook(
+        lambda module, args, out: passes.append((args[0].numpy(), out.logits.detach().numpy(), module.training))
+    )
+    return passes
+
+
+def state_of(network):
+    """Return all that a teacher follows, flat."""
+    values = [*network.parameters(), *running_statistics(network)]
+    return torch.cat([value.detach().flatten().clone() for value in values])

@@ -18,7 +18,18 @@ from m3hl.methods.parts.schedules import gaussian_ramp, late_warm_up_decay
 from m3hl.methods.parts.turns import RandomTurns
 from m3hl.training.step import step
 from tests.methods.lineage import assert_published, keep, scale_head, softmax
-from tests.methods.replay import Recited, batch_of, boxes_of, change, copies, logits_of, norm, running_statistics
+from tests.methods.replay import (
+    Recited,
+    batch_of,
+    boxes_of,
+    change,
+    copies,
+    logits_of,
+    norm,
+    running_statistics,
+    state_of,
+    watch,
+)
 
 CPU = Execution(torch.device("cpu"))
 NETWORKS = {"student": 1, "teacher_1": 2, "teacher_2": 3}
@@ -37,8 +48,8 @@ def settled(monkeypatch):
     """Return the list to which each step adds its target before and after the combat."""
     original, found = ad_mt.combat, []
 
-    def recorded(target, logits):
-        found.append((target, original(target, logits)))
+    def recorded(target, *others):
+        found.append((target, original(target, *others)))
         return found[-1][1]
 
     monkeypatch.setattr(ad_mt, "combat", recorded)
@@ -220,15 +231,6 @@ def test_turns_follow_from_the_seed_whenever_they_are_asked_for(longest):
     assert longest == 1 or [other(t) for t in range(20_000)] != active
 
 
-def watch(network):
-    """Return the list to which each forward pass adds its input, its logits and its mode."""
-    passes = []
-    network.register_forward_hook(
-        lambda module, args, out: passes.append((args[0].numpy(), out.logits.detach().numpy(), module.training))
-    )
-    return passes
-
-
 def entropy(p):
     """Return the entropy of probabilities (B, C, *), in bits."""
     return -(p * np.log2(p + 1e-10)).sum(1, keepdims=True)
@@ -250,16 +252,22 @@ def ce(p, y, mask):
 
 @pytest.mark.parametrize("turn", [0, 1])
 @pytest.mark.parametrize(
-    ("dimensions", "ensemble", "loss"),
-    [(2, "entropy", "dice"), (3, "entropy", "ce"), (2, "average", "ce"), (3, "average", "ce_and_dice")],
+    ("dimensions", "ensemble", "combat", "loss"),
+    [
+        (2, "entropy", "probability", "dice"),
+        (3, "entropy", "probability", "ce"),
+        (2, "average", "entropy", "ce"),
+        (3, "average", "entropy", "ce_and_dice"),
+    ],
 )
-def test_a_step_in_numpy(make_settings, make_batch, monkeypatch, dimensions, ensemble, loss, turn):
+def test_a_step_in_numpy(make_settings, make_batch, monkeypatch, dimensions, ensemble, combat, loss, turn):
     settings = make_settings(
         dimensions,
         method="ad-mt",
         crop=(32,) * dimensions,
         pairs=2,
         ensemble=ensemble,
+        combat=combat,
         unlabeled_loss=loss,
         confidence_threshold={2: 0.5, 3: 0.7}[dimensions],
         unlabeled_weight=0.7,
@@ -291,17 +299,17 @@ def test_a_step_in_numpy(make_settings, make_batch, monkeypatch, dimensions, ens
     p_1, p_2, p = (softmax(z.astype(float)) for z in (logits_1, logits_2, logits))
     w = np.exp(-entropy(p_1)) / (np.exp(-entropy(p_1)) + np.exp(-entropy(p_2))) if ensemble == "entropy" else 0.5
     q = w * p_1 + (1 - w) * p_2
-    y, m, c = q.argmax(1), q.max(1), p_1.argmax(1) != p_2.argmax(1)
+    y, m, h, c = q.argmax(1), q.max(1), entropy(q)[:, 0], p_1.argmax(1) != p_2.argmax(1)
     second = views[0].numpy() if turn == 0 else weak.copy()
     if turn == 1:
         order, inside = mixings[0].permutation.tolist(), mixings[0].mask.numpy()
-        for values in (second[:, 0], y, m, c):
+        for values in (second[:, 0], y, m, h, c):
             unmixed = values.copy()
             for i, j in enumerate(order):
                 values[i][inside[i]] = unmixed[j][inside[i]]
     np.testing.assert_array_equal(seen[8:], second)
     y_s, m_s = p[4:8].argmax(1), p[4:8].max(1)
-    wins = c & (y_s != y) & (m_s > m)
+    wins = c & (y_s != y) & (m_s > m if combat == "probability" else entropy(p[4:8])[:, 0] < h)
     assert 0 < wins.mean() < c.mean() < 1
     y, m = np.where(wins, y_s, y), np.where(wins, m_s, m)
     sure = m >= settings.options.confidence_threshold
@@ -342,12 +350,6 @@ def test_only_the_active_teacher_follows_and_with_its_running_statistics(make_se
         torch.testing.assert_close(after[turn], decay * before[turn] + (1 - decay) * before[2])
 
 
-def state_of(network):
-    """Return all that a teacher follows, flat."""
-    values = [*network.parameters(), *running_statistics(network)]
-    return torch.cat([value.detach().flatten().clone() for value in values])
-
-
 @pytest.mark.parametrize("dimensions", [2, 3])
 def test_each_network_begins_with_weights_of_its_own(make_settings, dimensions):
     settings = make_settings(dimensions, method="ad-mt")
@@ -379,16 +381,20 @@ def test_what_is_evaluated_is_chosen(make_settings):
 BOTH = {
     "learning_rate": 0.01, "momentum": 0.9, "weight_decay": 1e-4, "learning_rate_power": 0.9,
     "learning_rate_lag": True, "learning_rate_decay_every": None, "ensemble": "entropy", "unlabeled_weight": 2.0,
-    "ramp_step": 150, "ema_decay": 0.99, "result": "student",
+    "ramp_step": 150, "ema_decay": 0.99, "result": "student", "combat": "probability",
 }  # fmt: skip
 ACDC = {"confidence_threshold": 0.95, "unlabeled_loss": "dice", "ramp_length": 50, "longest_turn": 50}
 LA = {"confidence_threshold": 0.8, "unlabeled_loss": "ce", "ramp_length": 40, "longest_turn": 19}
 
 
-def test_the_preset_is_as_the_page_says():
+def test_the_presets_are_as_the_page_says():
     assert_published("ad-mt", "acdc", BOTH | ACDC, (12, 12, 30_000))
     assert_published("ad-mt", "la", BOTH | LA, (2, 2, 15_000))
-    with pytest.raises(UserError, match="unknown preset 'x' of method ad-mt; there is released"):
+    paper = {"combat": "entropy", "unlabeled_loss": "ce_and_dice"}
+    assert_published("ad-mt", "acdc", BOTH | ACDC | paper, (12, 12, 30_000), preset="paper")
+    paper["confidence_threshold"] = 0.75
+    assert_published("ad-mt", "la", BOTH | LA | paper, (2, 2, 15_000), preset="paper")
+    with pytest.raises(UserError, match="unknown preset 'x' of method ad-mt; there are released, paper"):
         preset("x", 2)
 
 

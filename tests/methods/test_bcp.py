@@ -24,13 +24,17 @@ from tests.methods.pasting import (
     handed_over,
     keep_terms,
     labels_2d,
+    loss_inputs,
+    outside,
+    pretraining_loss,
     put_box,
     repeat,
+    side_in_numpy,
     slices,
     watch,
     weighted,
 )
-from tests.methods.replay import Recited, batch_of, logits_of, norm, running_statistics
+from tests.methods.replay import batch_of, norm, running_statistics
 
 BACKGROUNDS = ("region", "whole_image")
 
@@ -79,24 +83,6 @@ def test_pseudo_labels_are_those_of_the_released_code(numbers):
     np.testing.assert_array_equal(found, numbers["pseudo_3d"])
 
 
-def loss_inputs(seed, dimensions):
-    """Return logits, labels, pseudo-labels and the box's first corner of a row of losses."""
-    random = np.random.RandomState(seed * (74 if dimensions == 2 else 75))
-    if dimensions == 2:
-        logits = logits_of(random, (3, 4, 64, 64), 2)
-        maps = [repeat(random.randint(0, 4, (3, 8, 8)), 8) for _ in range(2)]
-        return logits, *map(torch.from_numpy, maps), random.randint(0, 22, 2)
-    logits = logits_of(random, (2, 2, 24, 24, 16), 2)
-    maps = [repeat(random.randint(0, 2, (2, 6, 6, 4)), 4, 3) for _ in range(2)]
-    return logits, *map(torch.from_numpy, maps), np.array([random.randint(0, n) for n in (8, 8, 6)])
-
-
-def outside(starts, logits):
-    """Return M (B, *), 0 in the box."""
-    crop = logits.shape[2:]
-    return (~box_masks(boxes_at(starts, crop), crop, torch.device("cpu"))).float().expand(len(logits), *crop)
-
-
 def assert_loss(loss, logits, row, terms=None):
     """Assert that a loss, its terms and its gradient are a row's."""
     assert torch.autograd.grad(loss, logits)[0].norm().item() == close(row["grad_l2"])
@@ -133,15 +119,6 @@ def test_losses_of_slices_are_the_released_ones(numbers, build, monkeypatch, row
             build(2, 0, background_dice=background), logits, labels, pseudo, starts, monkeypatch
         )
         assert_loss(loss, logits, expected["pretraining"], {})
-
-
-def pretraining_loss(stage, logits, inside_mask, in_box, starts, monkeypatch):
-    """Return the loss of a first stage whose network gives prepared logits."""
-    stage.student, stage.labeled_batch = Recited(logits), 2 * len(logits)
-    stage.settings = stage.settings.model_copy(update={"crop": tuple(logits.shape[2:])})
-    put_box(monkeypatch, bcp, starts)
-    images = np.zeros((2 * len(logits), 1, *logits.shape[2:]))
-    return stage.losses(batch_of(images, torch.cat([inside_mask, in_box]).numpy()))["loss"]
 
 
 @pytest.mark.parametrize("row", ["loss_3d", "loss_3d_absent"])
@@ -226,7 +203,7 @@ def test_self_training_on_slices_is_the_released_one(numbers, reference, build, 
 
 def taken_over(stage, reference, numbers):
     """Return the replay of a second stage that has taken over what a first one would hand over."""
-    updates, selected = stage.updates(), handed_over(reference, stage.settings, numbers["seed"])
+    updates, selected = stage.updates(), handed_over(reference, stage, numbers["seed"])
     reference.fill(stage.student, stage.settings.dimensions, 0)
     reference.fill(stage.teacher, stage.settings.dimensions, 0)
     stage.take_over({"student": selected}, updates)
@@ -266,7 +243,7 @@ def test_pretraining_on_volumes_is_the_released_one(numbers, reference, build, m
 @pytest.mark.slow
 def test_self_training_on_volumes_is_the_released_one(numbers, reference, build, monkeypatch):
     stage = build(3, 1, channels=16)
-    selected = handed_over(reference, stage.settings, numbers["seed"])
+    selected = handed_over(reference, stage, numbers["seed"])
     stage.take_over({"student": selected._replace(momentum={})}, updates := stage.updates())
     reference.fill(stage.student, 3, numbers["seed"] + 1), reference.fill(stage.teacher, 3, numbers["seed"] + 1)
     replay, kept = Replay(stage, stage.networks(), updates), keep_terms(monkeypatch)
@@ -283,20 +260,6 @@ def test_self_training_on_volumes_is_the_released_one(numbers, reference, build,
         for stream, labels in zip("ab", kept["pseudo"], strict=True):
             assert labels.sum().item() == about(row[f"pseudo_voxels_{stream}"], 20)
         assert_row(found, row, kept)
-
-
-def side_in_numpy(p, y, region, *, form, whole_background=False):
-    """Return (CE + Dice) / 2 of a region, class by class; p (B, C, *), y and region (B, *)."""
-    ce = (-np.log(np.take_along_axis(p, y[:, None], axis=1)[:, 0]) * region).sum() / region.sum()
-    dice = []
-    for c in range(p.shape[1]):
-        inside = np.ones_like(region) if whole_background and c == 0 else region
-        truth, axes = y == c, None if form == "squared" else tuple(range(1, y.ndim))
-        power, epsilon = (2, 1e-10) if form == "squared" else (1, 1e-5)
-        overlap = (p[:, c] * truth * inside).sum(axes)
-        size = (p[:, c] ** power * inside).sum(axes) + (truth * inside).sum(axes)
-        dice.append(np.mean(1 - (2 * overlap + epsilon) / (size + epsilon)))
-    return (ce + np.mean(dice)) / 2
 
 
 @pytest.fixture

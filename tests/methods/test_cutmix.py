@@ -17,7 +17,7 @@ from m3hl.errors import UserError
 from m3hl.methods.parts.boxes import draw_boxes
 from m3hl.methods.parts.losses import segmentation_loss
 from m3hl.training.step import step
-from tests.methods.replay import Recited, batch_of, change, copies, logits_of, norm, running_statistics
+from tests.methods.replay import Recited, batch_of, change, copies, logits_of, norm, running_statistics, watch
 
 CPU = Execution(torch.device("cpu"))
 SHAPES = {2: (106, 108, (3, 4, 32, 32)), 3: (107, 109, (2, 2, 24, 24, 16))}
@@ -171,15 +171,6 @@ def test_ramp_and_decay_are_the_released_codes(numbers, make_settings):
         method.teacher.weight.data.fill_(1)
         method.after_step(batch_of(np.zeros((2, 1, 4, 4)), np.zeros((1, 4, 4), int), iteration=int(t)))
         assert method.teacher.weight.item() == pytest.approx(decay, rel=1e-6)
-
-
-def watch(network):
-    """Return the list to which each forward pass will add its input, its logits and its mode."""
-    passes = []
-    network.register_forward_hook(
-        lambda module, args, out: passes.append((args[0].numpy(), out.logits.detach().numpy(), module.training))
-    )
-    return passes
 
 
 @pytest.mark.parametrize(("dimensions", "threshold"), [(2, 0.3), (3, 0.6)])

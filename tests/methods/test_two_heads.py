@@ -5,13 +5,13 @@ import pytest
 import torch
 
 from m3hl import methods
-from m3hl.config.experiment import Run, parse_config
 from m3hl.methods.parts.losses import cross_entropy
 from m3hl.methods.parts.optimization import learning_rate
+from tests.methods.lineage import published
 from tests.methods.replay import batch_of, norm
 from tests.methods.two_heads import CLASSES, draws, fill, say
 
-METHODS = ["dtc"]
+METHODS = ["dtc", "sassnet"]
 IMAGES = {2: (7, (2, 1, 64, 64)), 3: (8, (2, 1, 32, 32, 32))}
 
 
@@ -70,9 +70,22 @@ def test_supervised_losses_and_their_gradients_are_the_released_ones(numbers, na
         assert entropy == pytest.approx(rows["cross_entropy_logged_only"], rel=1e-5)
 
 
+@pytest.mark.parametrize(("dimensions", "epsilon"), [(2, 1e-10), (3, 1e-5)])
+def test_a_class_that_is_absent_feels_the_epsilon_of_dice(name, make_settings, dimensions, epsilon):
+    method = methods.build(make_settings(dimensions, method=name))
+    labels = torch.zeros(2, *(4,) * dimensions).long()
+    classes = {2: 4, 3: 2}[dimensions]
+    p = torch.full((2, classes, *labels.shape[1:]), {2: 1e-6, 3: 1e-4}[dimensions])
+    p[:, 0] = 1
+    size = p[:, 1].double().square().sum().item()
+    absent = 1 - epsilon / (size + epsilon)
+    dice, _ = method.labeled_losses(p, p[:, 1:], labels)
+    assert dice.item() == pytest.approx(absent * {2: 3 / 4, 3: 1}[dimensions], rel=1e-4)
+
+
 @pytest.mark.parametrize(("kind", "length"), [("acdc", 30_000), ("la", 6000)])
 def test_ramps_and_rates_are_the_released_ones(numbers, name, kind, length):
-    method = methods.build(published(name, kind, channels=2))
+    method = methods.build(published(name, kind))
     row = numbers[f"ramp_{kind}_{length}"]
     (weight,) = (v for key, v in method.options.model_dump().items() if key in WEIGHTS)
     assert weight == row["weight"]
@@ -85,16 +98,6 @@ def test_ramps_and_rates_are_the_released_ones(numbers, name, kind, length):
 
 
 WEIGHTS = {"consistency_weight", "adversarial_weight"}
-
-
-def published(name, kind, preset=None, **training):
-    """Return the settings of a method on a data set, as published but for `training`."""
-    study = {
-        "name": "study",
-        "datasets": {"d": {"kind": kind, "source": "phantom", "training": training}},
-        "methods": {"m": {"method": name, "preset": preset}},
-    }
-    return parse_config(study).settings(Run("d", "m", 3, 1337))
 
 
 @pytest.mark.parametrize("dimensions", [2, 3])

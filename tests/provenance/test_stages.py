@@ -77,6 +77,15 @@ def test_an_excerpt_gives_the_same_settings_as_the_whole(study):
     assert part.settings(run) == study.settings(run)
 
 
+def test_an_option_of_one_data_set_is_not_read_for_another():
+    values = json.loads(json.dumps(STUDY))
+    before = {name: stages.excerpt(parse_config(values), "train", name, "m3hl") for name in values["datasets"]}
+    values["methods"]["m3hl"]["by_dataset"] = {"atria": {"mask_ratio": 0.3}}
+    after = {name: stages.excerpt(parse_config(values), "train", name, "m3hl") for name in values["datasets"]}
+    assert before["hearts"] == after["hearts"]
+    assert json.loads(after["atria"])["methods"]["m3hl"]["options"] == {"mask_ratio": 0.3}
+
+
 def test_stages_run_different_code(study):
     codes = {stages.code(study, stage, "hearts", "m3hl") for stage in (*stages.KEYS, "report")}
     assert len(codes) == 5

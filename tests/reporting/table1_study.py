@@ -27,8 +27,13 @@ def table1_config(seeds=(1, 2), **changes) -> Config:
         "datasets": {name: {"kind": name, "source": "public", "path": "x"} | SMALLER for name in ("acdc", "la")},
         "methods": {name: {"method": name} for name in chosen} | knobs,
         "experiments": [
-            {"dataset": [name], "method": chosen, "labeled": [labeled], "seed": list(seeds)}
-            for name, labeled in (("acdc", 7), ("la", 8))
+            {
+                "dataset": [name],
+                "method": [m for m in chosen if m in knobs or dimensions in methods.dimensions(m)],
+                "labeled": [labeled],
+                "seed": list(seeds),
+            }
+            for name, labeled, dimensions in (("acdc", 7, 2), ("la", 8, 3))
         ],
     }
     return parse_config(values | changes)

@@ -1,16 +1,20 @@
 """The page, parsed: structure, numbers, gaps, marks, escapes, and that it needs no network."""
 
+import io
 import json
 import re
 import shutil
 from html.parser import HTMLParser
 
+import numpy as np
 import pandas as pd
 import pytest
 
 from m3hl.evaluation.summary import seed_table
 from m3hl.reporting.page import gather, render
+from m3hl.reporting.result_tables import results_table
 from m3hl.reporting.study import load_study
+from m3hl.reporting.tables import lines, table1_csv
 from m3hl.reporting.text import number
 
 VOID = {"meta", "link", "input", "img", "br"}
@@ -183,6 +187,26 @@ def test_test_selected_runs_are_marked_wherever_they_show(results, make_config, 
     assert "Test Dice†" in parsed.text("curves")
     assert "†" in parsed.text("examples")
     assert "weights of 4 runs" in parsed.text("cautions")
+
+
+def test_another_network_than_the_student_is_named_in_every_table(results, make_config):
+    config = make_config()
+    assert "small print" not in page(config, results).text("results")
+    for run in config.runs():
+        path = results / run.path / "run.json"
+        record = json.loads(path.read_text())
+        record["selection"]["network"] = "teachers" if run.method == "m3hl" else "student"
+        path.write_text(json.dumps(record))
+    study = load_study(config, results)
+    text = Page(page_of(study)).text("results")
+    assert text.count("M³HL teachers") == 2 + 3  # a row of each data set, and one of each structure of hearts
+    assert text.count("In small print beside a method: the network that was evaluated") == 2
+    table = pd.read_csv(io.StringIO(table1_csv(study)))
+    assert (table["network"] == np.where(table["method"] == "m3hl", "teachers", "student")).all()
+    for name in study.datasets:
+        exported = results_table(study, name, lines(study, name), ())
+        assert set(exported.data["network"]) == {"teachers", "student"}
+        assert set(exported.shown["Method"]) == {"M³HL (teachers)", "Supervised"}
 
 
 def test_a_further_network_is_named_below_the_table_with_its_mean_over_seeds(results, make_config):

@@ -41,6 +41,16 @@ def put_back():
         ("bcp", 3, {}),
         ("ad-mt", 2, {}),
         ("ad-mt", 3, {}),
+        ("ps-mt", 2, {}),
+        ("ps-mt", 3, {}),
+        ("abd", 2, {}),
+        ("omf", 3, {}),
+        ("sassnet", 2, {}),
+        ("sassnet", 3, {}),
+        ("ss-net", 2, {}),
+        ("ss-net", 3, {}),
+        ("mc-net", 2, {}),
+        ("mc-net", 3, {}),
     ],
 )
 def test_the_same_bits_on_cuda(run_settings, make_store, bits, monkeypatch, tmp_path, method, dimensions, options):

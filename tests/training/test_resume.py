@@ -12,8 +12,8 @@ from m3hl.files.tensors import load_tensors, save_tensors
 from m3hl.training import checkpoint, loop, validation
 
 CASES = [
-    *((2, name) for name in ("m3hl", "supervised", "cutmix", "cps", "ua-mt", "ad-mt")),
-    *((3, name) for name in ("m3hl", "mean-teacher", "dtc")),
+    *((2, name) for name in ("m3hl", "supervised", "cutmix", "cps", "ua-mt", "sassnet", "ad-mt", "mc-net")),
+    *((3, name) for name in ("m3hl", "mean-teacher", "dtc", "ss-net")),
 ]
 
 

@@ -31,23 +31,24 @@ def offer_all(selection, network, dice):
     ],
 )
 def test_the_first_of_the_best_or_the_last_is_kept(network, rule, dice, iteration):
-    selection = Selection(rule)
+    selection = Selection(rule, "student")
     offer_all(selection, network, dice)
-    assert selection.summary() == {"rule": rule, "iteration": iteration, "dice": dice[iteration - 1]}
+    summary = {"network": "student", "rule": rule, "iteration": iteration, "dice": dice[iteration - 1]}
+    assert selection.summary() == summary
     assert selection.weights["weight"].item() == iteration
 
 
 def test_kept_weights_do_not_change_with_the_network(network):
-    selection = Selection("val")
+    selection = Selection("val", "student")
     offer_all(selection, network, [1.0])
     nn.init.constant_(network.weight, 9)
     assert selection.weights["weight"].item() == 1
 
 
 def test_a_resumed_selection_goes_on(network):
-    first, second = Selection("val"), Selection("val")
+    first, second = (Selection("val", "student") for _ in range(2))
     offer_all(first, network, [10.0, 30.0])
     second.load_state_dict(first.state_dict())
     second.offer(network, 3, 20.0)
-    assert second.summary() == {"rule": "val", "iteration": 2, "dice": 30.0}
+    assert second.summary() == {"network": "student", "rule": "val", "iteration": 2, "dice": 30.0}
     assert torch.equal(second.weights["weight"], first.weights["weight"])

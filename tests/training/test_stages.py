@@ -170,20 +170,8 @@ def test_killed_at_random_moments(run, whole, tmp_path):
     while len(stages) < KILLS or not {0, 1} <= set(stages):
         assert len(stages) < 5 * KILLS
         folder, runs = tmp_path / f"run{runs}", runs + 1
-        process = run(folder)
-        while not ended(process, rng.uniform(0, duration / 2)):
-            last = next(iter(folder.glob("work/*/last.pt")), None)
+        for last in everything.killed_at_random(run, folder, rng, duration / 2):
             stages.append(load_tensors(last, "checkpoint")["stage"] if last else None)
-            process = run(folder)
-        assert process.exitcode == 0
         assert digests(folder) == expected, f"run {runs}, killed in stages {stages}"
         assert [stage["stage"] for stage in read_json(folder / "ended.json", "record")] == ["warm-up"]
     assert {0, 1} <= set(stages)
-
-
-def ended(process, seconds):
-    """Return whether a process has ended by itself after so many seconds; if not, it is killed."""
-    process.join(seconds)
-    process.kill()
-    process.join()
-    return process.exitcode != -9

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from snakemake import resources as snakemake_resources
 from snakemake.exceptions import WorkflowError
-from snakemake.settings.types import DeploymentMethod
+from snakemake.settings.types import DeploymentMethod, SharedFSUsage
 
 # A DAG of ten thousand runs is millions of objects that stay: looking through them for garbage again and again takes a
 # sixth of the time, and finds nothing.
@@ -38,6 +38,7 @@ from m3hl.errors import UserError
 from m3hl.files.reading import parse_yaml, read_text
 from m3hl.orchestration.adopt import Adoption
 from m3hl.orchestration.image import container_settings, describe_image, environment
+from m3hl.orchestration.own_code import own_code, require_sent
 from m3hl.orchestration.plan import write_plan
 from m3hl.orchestration.relay import pass_signals_on
 from m3hl.provenance import stages
@@ -67,6 +68,8 @@ try:
     if workflow.is_main_process:
         for name in DATASETS:
             listed(name)
+        if SharedFSUsage.SOURCES not in workflow.storage_settings.shared_fs_usage:
+            require_sent(own_code(STUDY))
 except UserError as error:
     raise WorkflowError(str(error)) from None
 if not DATASETS:
@@ -99,6 +102,7 @@ if DeploymentMethod.APPTAINER in workflow.deployment_settings.deployment_method:
                 workflow.deployment_settings.apptainer_args,
                 [
                     *data_folders(STUDY.dataset(name) for name in DATASETS),
+                    *(file.parent for file in own_code(STUDY)),
                     Path("results"),
                 ],
             )

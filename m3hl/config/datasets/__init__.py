@@ -28,10 +28,14 @@ def describe(config: DatasetConfig) -> Description:
     """Return the description of a configured data set.
 
     Raises:
-        UserError: there is no such kind, or slices shall be shrunk.
+        UserError: there is no such kind, slices shall be shrunk or resampled, or volumes both.
     """
     require(config.kind)
     description = importlib.import_module(f"{__name__}.{config.kind}").describe(config)
     if config.shrink and description.dimensions == 2:
         raise UserError("shrink is for volumes; slices are resized to the crop, so set training: {crop: [H, W]}")
+    if description.spacing != "none" and description.dimensions == 2:
+        raise UserError("spacing is for volumes; slices are resized to the crop, so set training: {crop: [H, W]}")
+    if description.spacing != "none" and config.shrink:
+        raise UserError("shrink and spacing both make voxels larger; give spacing alone")
     return description

@@ -21,4 +21,14 @@ def describe(config: DatasetConfig) -> Description:
         group="patient",
         citation="your own data",
         license="your own data",
+        orientation=config.orientation or "common",
+        spacing=config.spacing or ("none" if flat or config.shrink else "median"),
+        mapped=mapped(config),
+        empty_labels=True,
     )
+
+
+def mapped(config: DatasetConfig) -> tuple[tuple[int, ...], ...]:
+    """Return what the files hold for labels 1, 2, …, nothing where they hold just these."""
+    held = [config.labels[name] for name in config.classes or () if name in config.labels]
+    return tuple((one,) if isinstance(one, int) else one for one in held)

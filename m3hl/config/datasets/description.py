@@ -24,6 +24,10 @@ class Description:
         license: under which terms the data may be used.
         cautions: what a reader of the numbers must know, one sentence each.
         raw_labels: the raw label maps' values of labels 0, 1, 2, … where they are others.
+        mapped: the raw label maps' values of labels 1, 2, … where they are the user's; others are background.
+        orientation: to where axes are turned: letters such as "LPS", "common" or "none".
+        spacing: mm that volumes are resampled to, "median" or "none".
+        empty_labels: whether a case may have none of the structures.
         roi: how raw scans are cropped; None: not at all.
     """
 
@@ -43,6 +47,10 @@ class Description:
     largest_component: bool = False
     cautions: tuple[str, ...] = ()
     raw_labels: tuple[int, ...] | None = None
+    orientation: str = "none"
+    spacing: Literal["none", "median"] | tuple[float, ...] = "none"
+    empty_labels: bool = False
+    mapped: tuple[tuple[int, ...], ...] = ()
     roi: "Roi | None" = None
 
 

@@ -1,4 +1,4 @@
-"""Knobs of AD-MT; `released` is the authors' code, on slices as on volumes."""
+"""Knobs of AD-MT; `released` is the authors' code, `paper` what others say of their paper."""
 
 from typing import Any, Literal
 
@@ -8,7 +8,9 @@ from m3hl.config.methods.optimizer import OptimizerOptions, require_statistics
 from m3hl.errors import UserError
 
 TITLE = "AD-MT"
-PRESETS = ("released",)
+PUBLICATION, CODE_LICENSE = "Zhao et al., ECCV 2024", "none"
+COST = 11 / 6
+PRESETS = ("released", "paper")
 DIAGNOSTICS = {
     "weight": "weight of the unlabeled loss",
     "confident": "share of voxels above the threshold",
@@ -25,6 +27,9 @@ class Options(OptimizerOptions):
     ensemble: Literal["entropy", "average"] = "entropy"
     """How the teachers' predictions are joined: each with the more weight the lower its entropy; or their mean, as
     the code did when the published numbers were made."""
+    combat: Literal["probability", "entropy"] = "probability"
+    """Where the teachers differ, the student's class counts if it has another one and is surer than they are: of a
+    class more probable, or by a prediction of lower entropy."""
     confidence_threshold: float = Field(0.95, gt=0, lt=1)
     """The student learns of unlabeled voxels whose class is at least so probable."""
     unlabeled_loss: Literal["dice", "ce", "ce_and_dice"] = "dice"
@@ -56,13 +61,17 @@ VOLUMES: dict[str, Any] = {
     "ramp_length": 40,
     "longest_turn": 19,
 }
+PAPER: dict[str, Any] = {"combat": "entropy", "unlabeled_loss": "ce_and_dice"}
 
 
 def preset(name: str, dimensions: int) -> dict[str, Any]:
     """Return the keys that preset `name` sets for 2D or 3D data."""
     if name not in PRESETS:
-        raise UserError(f"unknown preset {name!r} of method ad-mt; there is {', '.join(PRESETS)}")
-    return {"learning_rate_power": 0.9, "learning_rate_lag": True} | (VOLUMES if dimensions == 3 else {})
+        raise UserError(f"unknown preset {name!r} of method ad-mt; there are {', '.join(PRESETS)}")
+    keys = {"learning_rate_power": 0.9, "learning_rate_lag": True} | (VOLUMES if dimensions == 3 else {})
+    if name == "paper":
+        keys |= PAPER | {"confidence_threshold": {2: 0.95, 3: 0.75}[dimensions]}
+    return keys
 
 
 def training(_: str, dimensions: int) -> dict[str, object]:

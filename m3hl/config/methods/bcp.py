@@ -8,6 +8,8 @@ from m3hl.config.methods.optimizer import OptimizerOptions, require_streams
 from m3hl.errors import UserError
 
 TITLE = "BCP"
+PUBLICATION, CODE_LICENSE = "Bai et al., CVPR 2023", "MIT"
+COST = 2 / 3
 PRESETS = ("released",)
 
 Side = Literal["labeled", "unlabeled"]

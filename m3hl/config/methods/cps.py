@@ -11,6 +11,8 @@ from m3hl.config.methods.optimizer import OptimizerOptions
 from m3hl.errors import UserError
 
 TITLE = "CPS"
+PUBLICATION, CODE_LICENSE = "Chen et al., CVPR 2021", "MIT (SSL4MIS)"
+COST = 2.0
 PRESETS = ("released",)
 DIAGNOSTICS = {"weight": "weight of the cross terms"}
 """What is logged and no part of the loss, and what a reader is told that it is."""

@@ -14,6 +14,8 @@ from m3hl.config.methods.optimizer import OptimizerOptions, require_statistics
 from m3hl.errors import UserError
 
 TITLE = "CutMix"
+PUBLICATION, CODE_LICENSE = "French et al., BMVC 2020", "MIT (photographs)"
+COST = 11 / 12
 PRESETS = ("benchmark", "french", "mean-teacher")
 DIAGNOSTICS = {"confident": "κ, share of confident voxels", "weight": "weight of the consistency"}
 """What is logged and no part of the loss, and what a reader is told that it is."""

@@ -8,6 +8,8 @@ from m3hl.config.methods import two_heads
 from m3hl.errors import UserError
 
 TITLE = "DTC"
+PUBLICATION, CODE_LICENSE = "Luo et al., AAAI 2021", "MIT; slices are our port"
+COST = 1.0
 PRESETS = ("released", "paper")
 DIAGNOSTICS = two_heads.DIAGNOSTICS
 

@@ -13,6 +13,8 @@ from m3hl.config.methods.optimizer import OptimizerOptions, require_streams
 from m3hl.errors import UserError
 
 TITLE = "M³HL"
+PUBLICATION, CODE_LICENSE = "Liu et al., MICCAI 2025", "not known"
+COST = 2 / 3
 PRESETS = ("released", "paper")
 PROCESSES = 2
 """Each can take one of the two streams."""

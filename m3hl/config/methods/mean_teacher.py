@@ -8,6 +8,8 @@ from m3hl.config.methods.optimizer import OptimizerOptions, require_statistics
 from m3hl.errors import UserError
 
 TITLE = "Mean teacher"
+PUBLICATION, CODE_LICENSE = "Tarvainen and Valpola, NeurIPS 2017", "MIT (SSL4MIS)"
+COST = 7 / 6
 PRESETS = ("released",)
 DIAGNOSTICS = {"weight": "weight of the consistency"}
 """What is logged and no part of the loss, and what a reader is told that it is."""

@@ -11,6 +11,8 @@ from m3hl.config.methods.optimizer import OptimizerOptions, require_statistics
 from m3hl.errors import UserError
 
 TITLE = "PS-MT"
+PUBLICATION, CODE_LICENSE = "Liu et al., CVPR 2022", "MIT (photographs); ours is a port"
+COST = 4 / 3
 PRESETS = ("released", "paper")
 DIAGNOSTICS = {
     "weight": "weight of the unlabeled loss",

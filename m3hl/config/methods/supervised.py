@@ -6,6 +6,7 @@ from m3hl.config.methods.optimizer import OptimizerOptions
 from m3hl.errors import UserError
 
 TITLE = "Supervised"
+COST = 1.0
 PRESETS = ("default",)
 
 

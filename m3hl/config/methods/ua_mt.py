@@ -8,6 +8,8 @@ from m3hl.config.methods import mean_teacher
 from m3hl.errors import UserError
 
 TITLE = "UA-MT"
+PUBLICATION, CODE_LICENSE = "Yu et al., MICCAI 2019", "none; slices: MIT (SSL4MIS)"
+COST = 2.5
 PRESETS = ("released", "paper")
 DIAGNOSTICS = mean_teacher.DIAGNOSTICS | {
     "mask_share": "share of voxels whose teacher is certain",

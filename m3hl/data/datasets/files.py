@@ -32,9 +32,9 @@ class CaseFiles:
         name: unique name of the case, e.g. "patient099_frame01".
         group: what is labeled or split as one, e.g. the patient "patient099".
         split: "train", "val" or "test".
-        images: one volume, or one file per slice in order (public ACDC).
-        label: label map in a file of its own; None where it lies in the image's file (public HDF5) or where
-            the case has none (see `labeled`).
+        images: one volume (a file, or a folder of DICOM slices), or one file per slice in order (public ACDC).
+        label: label map in a file (or folder) of its own; None where it lies in the image's file (public HDF5) or
+            where the case has none (see `labeled`).
         labeled: whether the source promises a label for this case.
         notes: other files that the above was read from (Info.cfg, split file, CSV).
     """
@@ -49,8 +49,19 @@ class CaseFiles:
 
     def data_paths(self) -> tuple[Path, ...]:
         """Return the files that hold the image and the label map."""
-        return self.images if self.label is None else (*self.images, self.label)
+        return self.image_paths() if self.label is None else (*self.image_paths(), *files_of(self.label))
+
+    def image_paths(self) -> tuple[Path, ...]:
+        """Return the files that hold the image."""
+        return tuple(path for image in self.images for path in files_of(image))
 
     def all_paths(self) -> tuple[Path, ...]:
         """Return every file that the case depends on."""
         return (*self.data_paths(), *self.notes)
+
+
+def files_of(path: Path) -> list[Path]:
+    """Return the files in a folder, or the one file that a path is; hidden files are none of ours."""
+    if not path.is_dir():
+        return [path]
+    return sorted(one for one in path.iterdir() if one.is_file() and not one.name.startswith("."))

@@ -18,12 +18,14 @@ class Pasted(NamedTuple):
     """What the passes of a step give, for stream a and for stream b.
 
     Attributes:
+        mixed_images: (B/2, 1, *).
         student: of the mixed images.
         taught: the teacher's, of the unlabeled images.
         labels, pseudo_labels: (B/2, *), of the labeled and of the unlabeled images.
         labeled_side: (B/2, *), 1 where the labeled image is seen.
     """
 
+    mixed_images: list[Tensor]
     student: list[nets.Output]
     taught: list[nets.Output]
     labels: Sequence[Tensor]
@@ -57,7 +59,7 @@ class CopyPaste(method.Method):
             for labeled, unlabeled, side in zip(labeled_images, unlabeled_images, labeled_side, strict=True)
         ]
         outputs = self.forward_streams(student, mixed_images)
-        return Pasted(outputs, taught, labels, pseudo_labels, labeled_side)
+        return Pasted(mixed_images, outputs, taught, labels, pseudo_labels, labeled_side)
 
     def mix_losses(self, pasted: Pasted) -> list[Tensor]:
         """Return each stream's term of L_mix."""

@@ -89,12 +89,10 @@ def dice_loss(
         background: whether class 0 counts.
         background_region: whether class 0 is looked at in the region alone; if not, everywhere.
     """
-    # Not F.one_hot, which reads the largest label on the host.
-    classes = torch.arange(probability.shape[1], device=target.device).view(-1, *[1] * (target.ndim - 1))
-    truth = (target.unsqueeze(1) == classes).to(probability.dtype)
+    truth = one_hot(target, probability.shape[1], probability.dtype)
     inside = region.unsqueeze(1)
     if not background_region:
-        inside = torch.where(classes == 0, 1.0, inside)
+        inside = torch.where(class_axis(probability.shape[1], target) == 0, 1.0, inside)
     if form == "squared":
         axes, usual = (0, *range(2, probability.ndim)), 1e-10
         size = (probability.square() * inside).sum(axes) + (truth * inside).sum(axes)
@@ -105,6 +103,40 @@ def dice_loss(
     epsilon = usual if epsilon is None else epsilon
     per_class = 1 - (2 * overlap + epsilon) / (size + epsilon)
     return (per_class if background else per_class[..., 1:]).mean()
+
+
+def one_hot(target: Tensor, classes: int, dtype: torch.dtype) -> Tensor:
+    """Return (B, C, *), 1 where a voxel is of a class, of class indices (B, *)."""
+    # Not F.one_hot, which reads the largest label on the host.
+    return (target.unsqueeze(1) == class_axis(classes, target)).to(dtype)
+
+
+def class_axis(classes: int, target: Tensor) -> Tensor:
+    """Return 0, 1, … along the axis (C, *) that probabilities have beside class indices (B, *)."""
+    return torch.arange(classes, device=target.device).view(-1, *[1] * (target.ndim - 1))
+
+
+def soft_dice(p: Tensor, q: Tensor, *, power: int, epsilon: float) -> Tensor:
+    """Return (2 Σ p q + ε) / (Σ p^power + Σ q^power + ε) of each class (C), sums over samples and voxels together.
+
+    Args:
+        p, q: (B, C, *), probabilities, or those and 0 or 1.
+        power: 1 or 2.
+        epsilon: ε.
+    """
+    axes = (0, *range(2, p.ndim))
+    size = sum((x.square() if power == 2 else x).sum(axes) for x in (p, q))
+    return (2 * (p * q).sum(axes) + epsilon) / (size + epsilon)
+
+
+def foreground_dice(p: Tensor, labels: Tensor) -> Tensor:
+    """Return the mean over foreground classes of 1 − (2 Σ p y + ε) / (Σ p + Σ y + ε), ε = 1e-8.
+
+    Args:
+        p: (B, C, *), probabilities.
+        labels: (B, *).
+    """
+    return 1 - soft_dice(p, one_hot(labels, p.shape[1], p.dtype), power=1, epsilon=1e-8)[1:].mean()
 
 
 def single(logits: Tensor) -> Tensor:

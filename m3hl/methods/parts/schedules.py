@@ -39,9 +39,13 @@ def cosine_ramp(t: int, length: int) -> float:
     return (1 - cos(pi * min(t, length) / length)) / 2 if length else 1.0
 
 
-def ramp_of_run(batch: Batch, length: int | None, every: int) -> float:
-    """Return `gaussian_ramp` of a batch's iteration; a `length` of None is the whole run."""
-    return gaussian_ramp(batch.iteration, batch.iterations // every if length is None else length, every=every)
+def ramp_of_run(batch: Batch, length: int | None, every: int, start: int = 0) -> float:
+    """Return `gaussian_ramp` of a batch's iteration; a `length` of None is the whole run.
+
+    The first iteration is number `start`.
+    """
+    length = batch.iterations // every if length is None else length
+    return gaussian_ramp(batch.iteration + start, length, every=every)
 
 
 def warm_up_decay(t: int, decay: float) -> float:

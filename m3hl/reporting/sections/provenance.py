@@ -21,6 +21,7 @@ SHARED = {
     "container": "container",
     "image_sha256": "image (SHA-256)",
     "host": "host",
+    "method_source": "methods from outside",
 }
 """Provenance that most runs have in common, and what the page calls it."""
 
@@ -55,6 +56,8 @@ def shown(key: str, record: Provenance) -> str:
         return f"{value}, package of the {record.package}" if value else "none"
     if value is None:
         return ""
+    if key == "method_source":
+        return ", ".join(value.values())
     return f"{value} with uncommitted changes" if key == "commit" and record.dirty else str(value)
 
 

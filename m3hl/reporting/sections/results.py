@@ -27,6 +27,7 @@ def content(study: Study) -> dict[str, Any]:
     return {
         "datasets": [dataset_content(study, name) for name in study.datasets],
         "methods": list(study.methods.values()),
+        "as_published": [name for name, method in study.methods.items() if method.as_published],
     }
 
 

@@ -93,7 +93,7 @@ def test_every_class_is_one_against_the_rest(way, rng):
     assert (found[1, 1] == 1).all()
 
 
-@pytest.mark.parametrize("method", ["dtc"])
+@pytest.mark.parametrize("method", ["dtc", "sassnet"])
 def test_maps_are_the_released_ones(way, released, method):
     numbers = released(method)
     masks = numbers.tensor("sdf3d_masks")

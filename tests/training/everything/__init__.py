@@ -48,7 +48,7 @@ def run(settings, dataset, store, folder, deaths=()):
             execution=Execution(torch.device("cpu")),
             code="code",
         )
-    save_weights(training, folder, settings, dataset)
+        save_weights(training, folder, settings, dataset, data)
     training.history.write(folder / "history.csv")
     write_json(folder / "ended.json", training.ended)
 
@@ -67,3 +67,27 @@ def die(place, name, number, *, before):
         return result
 
     setattr(place, name, watched)
+
+
+def killed_at_random(start, folder, rng, longest):
+    """Start a run again and again, until it ends by itself; yield its newest checkpoint, if any, after each kill.
+
+    Args:
+        start: starts it in a process, and returns that.
+        folder: of the run.
+        rng: source of the moments.
+        longest: seconds that a process may live.
+    """
+    process = start(folder)
+    while not ended(process, rng.uniform(0, longest)):
+        yield next(iter(folder.glob("work/*/last.pt")), None)
+        process = start(folder)
+    assert process.exitcode == 0
+
+
+def ended(process, seconds):
+    """Return whether a process has ended by itself after so many seconds; if not, it is killed."""
+    process.join(seconds)
+    process.kill()
+    process.join()
+    return process.exitcode != -9

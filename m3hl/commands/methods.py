@@ -1,0 +1,66 @@
+"""`m3hl methods`: what a configuration can name under `method:`."""
+
+import json
+from typing import Any
+
+import click
+
+from m3hl.config import methods
+
+HEADS = {
+    "method": "method",
+    "title": "title",
+    "dimensions": "data",
+    "presets": "presets",
+    "stages": "stages",
+    "cost": "cost",
+    "paper": "paper",
+    "code_license": "licence of the released code",
+}
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="One JSON object per method and line.")
+def command(as_json: bool) -> None:
+    """List the project's methods and those of installed packages.
+
+    The first preset is the default. Cost: the passes of a step, of the last stage, in those of supervised training
+    on as many images. No code of others is in here, whatever its licence.
+    """
+    rows = [row(name) for name in [*methods.names(), *methods.installed()]]
+    if as_json:
+        for values in rows:
+            click.echo(json.dumps(values, ensure_ascii=False))
+        return
+    lines = [HEADS, *(shown(values) for values in rows)]
+    widths = {key: max(len(line[key]) for line in lines) for key in HEADS}
+    for line in lines:
+        click.echo("  ".join(line[key].ljust(width) for key, width in widths.items()).rstrip())
+
+
+def row(name: str) -> dict[str, Any]:
+    """Return what there is to say of a method; None where it does not say."""
+    from m3hl.methods import stages_of
+
+    module, stages = methods.load(name), stages_of(name)
+    return {
+        "method": name,
+        "title": getattr(module, "TITLE", name),
+        "dimensions": list(methods.dimensions(name)),
+        "presets": list(module.PRESETS),
+        "stages": [stage.stage for stage in stages if len(stages) > 1],
+        "cost": getattr(module, "COST", None),
+        "paper": getattr(module, "PUBLICATION", None),
+        "code_license": getattr(module, "CODE_LICENSE", None),
+    }
+
+
+def shown(values: dict[str, Any]) -> dict[str, str]:
+    """Return the same as a reader sees it."""
+    cost = values["cost"]
+    return {key: str(values[key] or "–") for key in HEADS} | {
+        "dimensions": ", ".join(f"{n}D" for n in values["dimensions"]),
+        "presets": ", ".join(values["presets"]),
+        "stages": ", ".join(values["stages"]) or "–",
+        "cost": "–" if cost is None else f"{cost:.2f}",
+    }
