@@ -7,6 +7,7 @@ import pandas as pd
 
 from m3hl.evaluation.summary import CONVENTIONS
 from m3hl.reporting.casewise import CaseTest, case_scores
+from m3hl.reporting.comparison import BASELINE
 from m3hl.reporting.study import Row, Study
 from m3hl.reporting.text import MINUS, NONE, dagger, number, signed
 
@@ -43,17 +44,21 @@ class Column:
 
 @dataclass(frozen=True)
 class MethodColumns:
-    """The columns of one method, the first of which is its Dice."""
+    """The columns of one method, the first of which is its Dice, and its number in the study."""
 
     row: Row
+    index: int
     label: str
     columns: tuple[Column, ...]
 
 
 def case_columns(study: Study, rows: list[Row], tests: list[CaseTest]) -> list[MethodColumns]:
     """Return the columns of every row that has runs; `tests` give those with differences."""
+    order = list(study.methods)
     return [
-        MethodColumns(row, study.methods[row.method].label, method_columns(study, row, tests))
+        MethodColumns(
+            row, order.index(row.method), study.methods[row.method].label, method_columns(study, row, tests)
+        )
         for row in rows
         if row.ended
     ]
@@ -64,8 +69,9 @@ def method_columns(study: Study, row: Row, tests: list[CaseTest]) -> tuple[Colum
     published, failures = (case_scores(row, convention).droplevel("group") for convention in CONVENTIONS)
     found = [Column(f"{row.method}_dice", "Dice", "%", published["dice"])]
     for test in tests:
-        if test.comparison.method.method == row.method:
-            baseline = test.comparison.baseline
+        baseline = test.comparison.baseline
+        # Of the others, a test's difference stands in the matrix: a table of all would be too wide.
+        if test.comparison.method.method == row.method and study.methods[baseline.method].algorithm == BASELINE:
             mark = dagger(baseline.test_selected)
             name = f"{row.method}_minus_{baseline.method}"
             head = f"{MINUS} {study.methods[baseline.method].label}{mark}"

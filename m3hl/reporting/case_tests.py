@@ -16,7 +16,7 @@ def tests_table(study: Study, tests: list[CaseTest]) -> Table:
     data = pd.DataFrame([record(study, test) for test in tests])
     shown = pd.DataFrame([shown_record(study, test, corrected(tests) > 1) for test in tests])
     caption = (
-        "M³HL against supervised training over test cases: mean difference in Dice in percentage points, 95 % t "
+        "Methods against each other over test cases: mean difference in Dice in percentage points, 95 % t "
         "interval, two-sided Wilcoxon signed rank test."
     )
     return Table("case-tests", caption, data, shown)

@@ -1,4 +1,4 @@
-"""M³HL against the supervised baseline over test cases: paired differences and tests of them."""
+"""Methods against each other over test cases: paired differences and tests of them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -9,7 +9,7 @@ import pandas as pd
 from scipy import stats
 
 from m3hl.evaluation.summary import METRICS, RUN, Convention, case_means
-from m3hl.reporting.comparison import Comparison, compare
+from m3hl.reporting.comparison import Comparison, compare_all
 from m3hl.reporting.intervals import t_interval
 from m3hl.reporting.study import Row, Study
 
@@ -66,7 +66,7 @@ class CaseTest:
 
 def case_tests(study: Study) -> list[CaseTest]:
     """Return a test of every comparison of the study whose rows share seeds and cases."""
-    found = [test for comparison in compare(study) if (test := case_test(comparison))]
+    found = [test for comparison in compare_all(study) if (test := case_test(comparison))]
     # A p of weights that the test split chose is no p: it neither corrects the others nor is corrected.
     corrected = iter(holm([test.result.p for test in found if not test.comparison.test_selected]))
     return [test if test.comparison.test_selected else replace(test, holm_p=next(corrected)) for test in found]

@@ -1,10 +1,14 @@
-"""M³HL against the supervised baseline: the difference in Dice, seed by seed."""
+"""Methods against each other: the difference in Dice, seed by seed."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from statistics import fmean
 
 from m3hl.evaluation.summary import RUN, run_means
 from m3hl.reporting.study import Row, Study
+
+OURS, BASELINE = "m3hl", "supervised"
+"""The algorithms that others are compared with."""
 
 
 @dataclass(frozen=True)
@@ -34,27 +38,56 @@ class Comparison:
         return self.method.test_selected or self.baseline.test_selected
 
 
-def compare(study: Study, algorithm: str = "m3hl", baseline: str = "supervised") -> list[Comparison]:
-    """Return every pair of rows that differ in the algorithm alone and share ended seeds."""
+def compare(study: Study) -> list[Comparison]:
+    """Return every pair of M³HL and supervised training that share a labeled count and ended seeds."""
     dice = run_dice(study)
+    return [
+        comparison
+        for dataset in study.datasets
+        for pair in pairs(study.rows(dataset), of(study, OURS), of(study, BASELINE))
+        if (comparison := compared(dice, *pair))
+    ]
+
+
+def compare_all(study: Study) -> list[Comparison]:
+    """Return every method against supervised training, and the first M³HL against every other method.
+
+    By data set; M³HL against supervised training first, then by labeled count in the order of the methods.
+    """
+    dice, ours, baseline = run_dice(study), of(study, OURS), of(study, BASELINE)
+    others = [name for name in study.methods if name not in {*ours, *baseline}]
     found = []
     for dataset in study.datasets:
         rows = study.rows(dataset)
-        for method in (row for row in rows if study.methods[row.method].algorithm == algorithm):
-            for other in rows:
-                if study.methods[other.method].algorithm == baseline and other.labeled == method.labeled:
-                    pairs = paired(dice, method, other)
-                    if pairs:
-                        found.append(
-                            Comparison(
-                                method=method,
-                                baseline=other,
-                                dice=fmean(ours for ours, _ in pairs),
-                                baseline_dice=fmean(theirs for _, theirs in pairs),
-                                gains=tuple(ours - theirs for ours, theirs in pairs),
-                            )
-                        )
-    return found
+        for sides in ((ours, baseline), (others, baseline), (ours[:1], others)):
+            found += [compared(dice, *pair) for pair in pairs(rows, *sides)]
+    return [comparison for comparison in found if comparison]
+
+
+def of(study: Study, algorithm: str) -> list[str]:
+    """Return the names of the methods with an algorithm, in the study's order."""
+    return [name for name, method in study.methods.items() if method.algorithm == algorithm]
+
+
+def pairs(rows: list[Row], methods: list[str], baselines: list[str]) -> Iterator[tuple[Row, Row]]:
+    """Yield the rows of these methods, each with the rows of the baselines that have as many labels."""
+    for method in (row for row in rows if row.method in methods):
+        for other in (row for row in rows if row.method in baselines and row.labeled == method.labeled):
+            yield method, other
+
+
+def compared(dice: dict[tuple, float], method: Row, baseline: Row) -> Comparison | None:
+    """Return the comparison of two rows over the seeds that both have; None without any."""
+    both = paired(dice, method, baseline)
+    if not both:
+        return None
+    return Comparison(
+        method=method,
+        baseline=baseline,
+        dice=fmean(ours for ours, _ in both),
+        baseline_dice=fmean(theirs for _, theirs in both),
+        gains=tuple(ours - theirs for ours, theirs in both),
+    )
 
 
 def run_dice(study: Study) -> dict[tuple, float]:
@@ -67,9 +100,9 @@ def run_dice(study: Study) -> dict[tuple, float]:
 
 def paired(dice: dict[tuple, float], method: Row, baseline: Row) -> list[tuple[float, float]]:
     """Return the Dice of both rows for every seed that both have."""
-    pairs = []
+    found = []
     for result in method.ended:
         keys = [(row.dataset, row.method, row.labeled, result.run.seed) for row in (method, baseline)]
         if all(key in dice for key in keys):
-            pairs.append((dice[keys[0]], dice[keys[1]]))
-    return pairs
+            found.append((dice[keys[0]], dice[keys[1]]))
+    return found

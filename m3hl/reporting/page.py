@@ -6,6 +6,8 @@ from typing import Any
 import jinja2
 
 from m3hl.reporting import text
+from m3hl.reporting.choice import choices
+from m3hl.reporting.palette import series_variable
 from m3hl.reporting.sections import (
     ablation,
     answer,
@@ -48,7 +50,8 @@ def render(study: Study, contents: dict[ModuleType, dict[str, Any]]) -> str:
         lstrip_blocks=True,
     )
     environment.filters |= {name: getattr(text, name) for name in FILTERS}
-    environment.globals["TEST_SELECTED"] = text.TEST_SELECTED
+    environment.filters["series"] = series_variable
+    environment.globals |= {"TEST_SELECTED": text.TEST_SELECTED, "choices": choices(study)}
     sections = []
     for section, content in contents.items():
         name = section.__name__.rpartition(".")[2]

@@ -16,7 +16,9 @@ from m3hl.data.case import Case, Geometry
 from m3hl.data.store import Store
 from m3hl.data.store_writer import write_store
 from m3hl.evaluation.metrics import COLUMNS, measure
+from m3hl.reporting.study import load_study
 from tests.reporting.ablation_study import ablation_content
+from tests.reporting.table1_study import table1_config, write_table1
 
 GEOMETRY = Geometry(
     (8.0, 1.5, 1.5), (0.0, 0.0, 0.0), (1, 0, 0, 0, 1, 0, 0, 0, 1), (2, 1, 0), (0, 0, 0), (6, 40, 44)
@@ -196,3 +198,17 @@ def predict(store_path, path, rng, error):
             measured = measure(prediction, truth, store.classes, spacing)
             rows += [{"case": case.name, "group": case.group, **row} for row in measured]
     pd.DataFrame(rows)[list(COLUMNS)].to_csv(path / "metrics.csv", index=False)
+
+
+@pytest.fixture(scope="session")
+def table1_results(tmp_path_factory):
+    """Return a results folder of Table 1 with metrics and costs alone; not to be changed."""
+    folder = tmp_path_factory.mktemp("table1") / "table1"
+    write_table1(folder, table1_config())
+    return folder
+
+
+@pytest.fixture(scope="session")
+def table1_study(table1_results):
+    """Return the study of `table1_results`."""
+    return load_study(table1_config(), table1_results)

@@ -1,11 +1,14 @@
 """The page in a real browser: Chromium without a screen; skipped where there is none."""
 
 import shutil
+from itertools import pairwise
 
 import pytest
 
 from m3hl.reporting.page import gather, render
 from m3hl.reporting.study import load_study
+from tests.reporting.conftest import write_phantoms, write_run
+from tests.reporting.table1_study import table1_config, write_table1
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 FLAGS = ("--no-sandbox", "--disable-background-networking", "--disable-component-update", "--disable-sync")
@@ -192,3 +195,78 @@ def test_the_slider_turns_the_slices_over(file, open_page):
     name = viewer.locator("p span").inner_text()
     viewer.get_by_text("worst").click()
     assert viewer.locator("p span").inner_text() != name
+
+
+@pytest.fixture(scope="module")
+def table1_file(tmp_path_factory):
+    """Return the page of Table 1 with one seed, few cases, curves and pictures."""
+    folder, config = tmp_path_factory.mktemp("table1"), table1_config(seeds=(1,))
+    for name, dataset in config.datasets.items():
+        write_phantoms(folder / "data" / f"{name}.h5", dataset, 3)
+    write_table1(folder, config, write_run, cases=3)
+    return write(folder, config, folder)
+
+
+def shown(page, section, selector):
+    """Return how many elements of a section can be seen."""
+    script = "elements => elements.filter(e => e.getBoundingClientRect().width > 0).length"
+    return page.eval_on_selector_all(f"#{section} {selector}", script)
+
+
+def test_the_reader_chooses_methods_by_key_in_all_sections_at_once(table1_file, open_page):
+    page = open_page(table1_file)
+    assert page.locator("#curves .chooser :checked").count() == 2
+    labels = page.locator("#curves figure .label").all_inner_texts()
+    assert shown(page, "curves", "figure .label") < len(labels)
+    before = {section: shown(page, section, "[class*=of-]") for section in ("curves", "cases", "examples")}
+    page.locator("#curves .chooser input:not(:checked)").first.focus()
+    page.keyboard.press("Space")
+    for section, count in before.items():
+        assert page.locator(f"#{section} .chooser :checked").count() == 3
+        assert shown(page, section, "[class*=of-]") > count
+    page.locator("#cases .chooser button", has_text="all").click()
+    assert page.locator("#examples .chooser :checked").count() == page.locator("#examples .chooser input").count()
+    assert page.locator("#examples .viewer .toggles :checked").count() > 2
+
+
+def test_labels_of_curves_lie_apart_whichever_are_shown(table1_file, open_page):
+    page = open_page(table1_file)
+    for choice in ("none", "all"):
+        page.locator("#curves .chooser button", has_text=choice).click()
+        if choice == "none":
+            page.locator("#curves .chooser input").first.check()
+            page.locator("#curves .chooser input").last.check()
+        for plot in page.locator("#curves .plot:has(.leader)").all():
+            boxes = plot.locator(".label").evaluate_all(BOXES.replace("[b.width, b.height]", "[b.width, b.y]"))
+            heights = sorted(y for width, y in boxes if width > 0)
+            assert all(other - one > 8 for one, other in pairwise(heights))
+            assert choice == "all" or len(heights) < 2 or heights[-1] - heights[0] < 100
+
+
+def test_table_1_is_sorted_by_either_rank_and_back_to_print_order(table1_file, open_page):
+    page = open_page(table1_file)
+    table = page.locator("#results table.pairs").first
+    printed = table.locator("tbody th").all_inner_texts()
+    for column in (4, 5):
+        table.locator("thead tr:last-child button").nth(column).click()
+        ranks = [rank for rank in numbers(table, column) if rank == rank]
+        assert ranks == sorted(ranks)
+        assert table.locator("tbody th").all_inner_texts() != printed
+    table.locator("thead tr:last-child button").nth(1).click()
+    assert table.locator("tbody th").all_inner_texts() == printed
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_twelve_methods_fit_a_phone(table1_file, open_page, scheme):
+    page = open_page(table1_file, PHONE, scheme)
+    assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
+    assert page.locator("#cases .matrix").is_visible()
+    assert all(width > 20 and height > 20 for width, height in page.eval_on_selector_all("#cost svg", BOXES))
+
+
+def test_four_curves_are_two_rows_of_two(file, open_page):
+    page = open_page(file)
+    places = "figures => figures.map(f => f.getBoundingClientRect()).map(b => Math.round(b.y))"
+    rows = page.eval_on_selector_all("#curves article:first-of-type .panels figure", places)
+    assert len(rows) == 4
+    assert rows[0] == rows[1] < rows[2] == rows[3]

@@ -14,7 +14,7 @@ rule train:
     resources:
         gpu=gpus,
         # More at each attempt, but not twice: a node must still have it.
-        mem_mb=lambda w, attempt: (8000 if is_3d(w) else 4000) + 4000 * attempt,
+        mem_mb=signed(lambda w, attempt: (8000 if is_3d(w) else 4000) + 4000 * attempt),
         # How fast, not what: a profile may choose bf16, and kernels or graphs (m3hl train --help).
         precision="float32",
         compile="off",
@@ -23,7 +23,7 @@ rule train:
         config=read_by("train"),
         code=code_of("train"),
         environment=ENVIRONMENT,
-        launch=lambda w, resources: launcher(w, resources.gpu),
+        launch=signed(lambda w, resources: launcher(w, resources.gpu)),
         # Snakemake deletes outputs before a job starts: an interrupted run's checkpoints lie elsewhere.
         work=WORK,
     shell:

@@ -11,6 +11,8 @@ from m3hl.reporting.figures.svg import INK, MUTED, Drawing, inline, panel, serie
 from m3hl.reporting.text import number, signed
 
 WIDTH = 4.6
+FEW = 6
+"""Of more methods the boxes lie closer together."""
 BOX, STRIP = 0.4, 0.36
 """Height of a box and how far its points lie below it, in rows."""
 
@@ -27,7 +29,7 @@ class Spread:
 def boxes(spreads: list[Spread], name: str, title: str) -> Drawing:
     """Return one box per method: quartiles and median; whiskers to the last case within 1.5 box lengths."""
     medians = []
-    with panel(WIDTH, 0.75 + 0.5 * len(spreads)) as (figure, axes):
+    with panel(WIDTH, 0.75 + (0.5 if len(spreads) <= FEW else 0.36) * len(spreads)) as (figure, axes):
         for place, spread in enumerate(spreads):
             color, box = series(spread.index), boxplot_stats(spread.dice)[0]
             medians.append(f"{spread.label} {number(box['med'], 1)}")

@@ -8,7 +8,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from m3hl.reporting.figures.svg import INK, MUTED, Drawing, inline, panel, series
+from m3hl.reporting.figures.labels import spread_out
+from m3hl.reporting.figures.svg import INK, MUTED, Drawing, belongs, inline, panel, series
 
 NOT_PARTS = {"iteration", "stage", "learning_rate", "loss"}
 DICE = re.compile("(?:val|pseudo)_(.+)_dice")
@@ -19,22 +20,32 @@ STYLES = ("-", "--", ":", "-.")
 PANEL_POINTS, FEWEST, MOST = 6000, 50, 200
 """Points of all lines of a panel, and of one line: a page may show hundreds of runs."""
 
+WIDTH = 4.6
+LABEL = 8
+"""Points of a label's text; it stands beside the end of a line."""
+MOST_LABELS = 18
+"""So many labels find room beside a panel."""
+
 Curves = list[tuple[int, pd.DataFrame]]
 """Learning curves with the number of their method, which decides the colour."""
 
 
-def loss_panel(curves: Curves, name: str, title: str) -> Drawing:
-    """Return the total loss of every run."""
-    with panel() as (figure, axes):
+def loss_panel(curves: Curves, name: str, title: str, labels: dict[int, str] | None = None) -> Drawing:
+    """Return the total loss of every run; `labels` are the methods', which stand at the ends of their lines."""
+    with panel(WIDTH) as (figure, axes):
         for index, history in curves:
-            axes.plot(*points(history, "loss", len(curves)), color=series(index), linewidth=1.1)
+            lines = axes.plot(*points(history, "loss", len(curves)), color=series(index), linewidth=1.1)
+            belongs(index, *lines)
         axes.set_ylim(bottom=0)
-        draw_borders(axes, ((series(index), history) for index, history in curves))
+        draw_borders(axes, curves)
         finish(axes, max(history["iteration"].max() for _, history in curves))
+        label_ends(axes, ends(((index, history["loss"]) for index, history in curves), labels))
         return inline(figure, name, f"Training loss by iteration, {title}.")
 
 
-def dice_panel(curves: Curves, name: str, title: str, kind: str, called: str) -> Drawing | None:
+def dice_panel(
+    curves: Curves, name: str, title: str, kind: str, called: str, labels: dict[int, str] | None = None
+) -> Drawing | None:
     """Return the Dice of every network; None without any.
 
     Args:
@@ -43,21 +54,24 @@ def dice_panel(curves: Curves, name: str, title: str, kind: str, called: str) ->
         title: data set and labeled count.
         kind: "val", of the split that is watched in training, or "pseudo", of unlabeled training images.
         called: what a reader is told that this is, such as "Validation".
+        labels: of the methods, which stand at the ends of their lines.
     """
     lines = [
-        (series(index), STYLES[place % len(STYLES)], history, column)
+        (index, STYLES[place % len(STYLES)], history, column)
         for index, history in curves
         for network, place in network_places(history).items()
         if (column := f"{kind}_{network}_dice") in history and history[column].notna().any()
     ]
     if not lines:
         return None
-    with panel() as (figure, axes):
-        for color, style, history, column in lines:
-            axes.plot(*points(history, column, len(lines)), style, color=color, linewidth=1.2)
+    with panel(WIDTH) as (figure, axes):
+        for index, style, history, column in lines:
+            drawn = axes.plot(*points(history, column, len(lines)), style, color=series(index), linewidth=1.2)
+            belongs(index, *drawn)
         axes.set_ylim(top=100)
-        draw_borders(axes, ((color, history) for color, _, history, _ in lines))
+        draw_borders(axes, [(index, history) for index, _, history, _ in lines])
         finish(axes, max(history.loc[history[column].notna(), "iteration"].max() for *_, history, column in lines))
+        label_ends(axes, ends(((index, history[column]) for index, _, history, column in lines), labels))
         return inline(figure, name, f"{called} Dice by iteration, {title}.")
 
 
@@ -86,7 +100,7 @@ def parts_panel(
     if not parts:
         return None
     positive = [history.where(history > 0) for history in histories]
-    with panel() as (figure, axes):
+    with panel(WIDTH) as (figure, axes):
         draw_columns(axes, positive, parts)
         axes.set_yscale("log")
         return inline(figure, name, f"Parts of the loss by iteration, {title}."), parts
@@ -107,7 +121,7 @@ def diagnostics_panel(
     logged = [column for column in labels if any(column in history for history in histories)]
     if not logged:
         return None
-    with panel() as (figure, axes):
+    with panel(WIDTH) as (figure, axes):
         draw_columns(axes, histories, logged)
         axes.set_ylim(bottom=0)
         shown = [labels[column] for column in logged]
@@ -126,7 +140,7 @@ def draw_columns(axes: Axes, histories: list[pd.DataFrame], columns: Sequence[st
                 color=(INK, MUTED)[number // len(STYLES) % 2],
                 linewidth=1.0,
             )
-    draw_borders(axes, ((MUTED, history) for history in histories))
+    draw_borders(axes, [(None, history) for history in histories])
     finish(axes, max(history["iteration"].max() for history in histories))
 
 
@@ -137,12 +151,49 @@ def stage_borders(history: pd.DataFrame) -> list[int]:
     return history.groupby("stage")["iteration"].max().tolist()[:-1]
 
 
-def draw_borders(axes: Axes, curves: Iterable[tuple[str, pd.DataFrame]]) -> None:
-    """Draw a dotted upright line where a next stage begins, in a run's colour; runs that agree have one."""
-    for color, iteration in dict.fromkeys(
-        (color, end) for color, history in curves for end in stage_borders(history)
+def draw_borders(axes: Axes, curves: Iterable[tuple[int | None, pd.DataFrame]]) -> None:
+    """Draw a dotted upright line where a next stage begins, in a method's colour; runs that agree have one."""
+    for index, iteration in dict.fromkeys(
+        (index, end) for index, history in curves for end in stage_borders(history)
     ):
-        axes.axvline(iteration, color=color, linewidth=0.9, linestyle=(0, (1, 1.5)))
+        color = MUTED if index is None else series(index)
+        border = axes.axvline(iteration, color=color, linewidth=0.9, linestyle=(0, (1, 1.5)))
+        if index is not None:
+            belongs(index, border)
+
+
+def ends(lines: Iterable[tuple[int, pd.Series]], labels: dict[int, str] | None) -> dict[int, tuple[str, float]]:
+    """Return the label of each method, and where its lines end on average; nothing for too many labels.
+
+    Args:
+        lines: with the number of their method.
+        labels: by this number.
+    """
+    if not labels or len(labels) > MOST_LABELS:
+        return {}
+    last: dict[int, list[float]] = {}
+    for index, values in lines:
+        finite = values[np.isfinite(values)]
+        if len(finite):
+            last.setdefault(index, []).append(finite.iloc[-1])
+    return {index: (labels[index], float(np.mean(values))) for index, values in last.items()}
+
+
+def label_ends(axes: Axes, labels: dict[int, tuple[str, float]]) -> None:
+    """Write methods' labels to the right, each with a line from where its curves end; none hides another.
+
+    The page moves them nearer when some are hidden: templates/labels.js.
+    """
+    low, high = axes.get_ylim()
+    shares = [min(max((value - low) / (high - low), 0.0), 1.0) for _, value in labels.values()]
+    tall = axes.figure.get_figheight() * 72 * 0.8
+    places = spread_out(shares, LABEL * 1.25 / tall, 1.0)
+    for (index, (label, _)), share, place in zip(labels.items(), shares, places, strict=True):
+        where = {"transform": axes.transAxes, "clip_on": False}
+        leader = axes.plot([1.0, 1.04], [share, place], color=series(index), linewidth=0.7, **where)
+        text = axes.text(1.05, place, label, fontsize=LABEL, color=INK, va="center", **where)
+        belongs(index, *leader, kind="leader")
+        belongs(index, text, kind="label")
 
 
 def points(history: pd.DataFrame, column: str, lines: int) -> np.ndarray:

@@ -6,7 +6,7 @@ from textwrap import shorten, wrap
 from markupsafe import escape
 
 from m3hl.reporting.figures.svg import Drawing
-from m3hl.reporting.palette import palette
+from m3hl.reporting.palette import palette, series_name
 
 COLUMNS = 5
 WIDTH, GAP, HEAD, FOOT = 150, 10, 24, 40
@@ -75,7 +75,7 @@ def image_cell(view: View, image: str) -> str:
 
 def method_cell(view: View, image: str, panel: Panel) -> str:
     """Return one method's panel, or why it is empty."""
-    tall, color = WIDTH * view.height / view.width, f"series-{panel.index % 8 + 1}"
+    tall, color = WIDTH * view.height / view.width, series_name(panel.index)
     if panel.outline is None:
         frame = (
             f'<path d="M0 0h{WIDTH}v{tall:g}h-{WIDTH}z" fill="none" stroke="var(--rule)" stroke-dasharray="4 3"/>'

@@ -11,14 +11,17 @@ from contextlib import contextmanager
 
 from markupsafe import Markup, escape
 from matplotlib import rc_context
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from m3hl.reporting import palette
+
 INK, MUTED, RULE = "#0a0b01", "#0a0b02", "#0a0b03"
-SERIES = tuple(f"#0a0c{n:02x}" for n in range(1, 9))
-"""Placeholders of the series' colours; there are eight, then they repeat."""
+SERIES = tuple(f"#0a0c{n:02x}" for n in range(palette.SERIES))
+"""Placeholders of the methods' colours."""
 VARIABLES = {INK: "--ink", MUTED: "--muted", RULE: "--rule"} | {
-    color: f"--series-{n}" for n, color in enumerate(SERIES, start=1)
+    color: palette.series_variable(n) for n, color in enumerate(SERIES)
 }
 STYLE = {
     "svg.fonttype": "none",
@@ -67,6 +70,15 @@ def series(index: int) -> str:
     return SERIES[index % len(SERIES)]
 
 
+def belongs(index: int, *artists: Artist, kind: str = "") -> None:
+    """Let what is drawn of the method number `index` have the class by which the page shows and hides it.
+
+    `kind` is one more class.
+    """
+    for artist in artists:
+        artist.set_gid(f"{kind}-of-{index}" if kind else f"of-{index}")
+
+
 @contextmanager
 def panel(width: float = 3.6, height: float = 2.4) -> Iterator[tuple[Figure, Axes]]:
     """Yield a figure of `width` × `height` inches with one pair of axes, in the page's style."""
@@ -94,6 +106,7 @@ def inline(figure: Figure, name: str, description: str) -> Drawing:
     text = re.sub(r"font-family: [^;\"]*;? ?", "", text)
     # A hundredth of a point is enough; matplotlib writes a millionth, and most of a figure is numbers.
     text = re.sub(r'="[^"]*"', rounded, text)
+    text = re.sub(r'\bid="(?:(\w+)-)?of-(\d+)"', lambda found: f'class="{classes(*found.groups())}"', text)
     text = re.sub(r"\bid=\"", f'id="{name}-', text)
     text = text.replace("xlink:href", "href")
     text = re.sub(r"(href=\"|url\()#", rf"\1#{name}-", text)
@@ -103,6 +116,11 @@ def inline(figure: Figure, name: str, description: str) -> Drawing:
     head = f'<svg class="plot" role="img" {box.group() if box else ""}>'
     body = re.sub(r"\n\s*", "\n", text[text.index(">") + 1 :])
     return Drawing(f"{head}<title>{escape(description)}</title>{body}", name, description)
+
+
+def classes(kind: str | None, index: str) -> str:
+    """Return the classes of what `belongs` to a method."""
+    return f"{kind} of-{index}" if kind else f"of-{index}"
 
 
 def rounded(attribute: re.Match[str]) -> str:

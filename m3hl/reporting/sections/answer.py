@@ -6,7 +6,10 @@ from m3hl.reporting.against_paper import paper_rows
 from m3hl.reporting.casewise import case_test
 from m3hl.reporting.comparison import Comparison, compare
 from m3hl.reporting.published import LABELED, table1
+from m3hl.reporting.side_by_side import agreement, side_by_side
+from m3hl.reporting.standing import has_many, standing
 from m3hl.reporting.study import Study
+from m3hl.reporting.tables import lines
 from m3hl.reporting.text import (
     TEST_MARK,
     count,
@@ -20,6 +23,8 @@ from m3hl.reporting.text import (
 )
 
 TITLE = "The answer"
+QUESTION = "Does M³HL segment better than supervised training on the same few labels?"
+QUESTION_OF_MANY = "Which method segments best with few labels, and do the printed gains hold under one protocol?"
 MOST_DATASETS = 2
 """So many data sets get a sentence of their own; more are summed up in one."""
 
@@ -29,11 +34,19 @@ def content(study: Study) -> dict[str, Any]:
     ended = sum(result.metrics is not None for result in study.results)
     comparisons = told(study)
     return {
-        "sentences": [*verdicts(study, comparisons), *caveat(study, comparisons, ended)],
+        "question": QUESTION_OF_MANY if has_many(study) else QUESTION,
+        "sentences": [*standing_or_verdicts(study, comparisons), *caveat(study, comparisons, ended)],
         "ended": ended,
         "planned": len(study.results),
         "unfinished": ended < len(study.results),
     }
+
+
+def standing_or_verdicts(study: Study, comparisons: list[Comparison]) -> list[str]:
+    """Return M³HL's standing among many methods, else what its comparison with supervised training says."""
+    if has_many(study) and 0 < len({comparison.method.dataset for comparison in comparisons}) <= MOST_DATASETS:
+        return standing(study)
+    return verdicts(study, comparisons)
 
 
 def verdicts(study: Study, comparisons: list[Comparison]) -> list[str]:
@@ -109,12 +122,23 @@ def paper_says(study: Study) -> list[str]:
     names = in_paper(study)
     if not names:
         return []
-    printed = f"The paper prints {sentence_list([printed_gain(study, name) for name in names])}"
+    printed = (
+        f"The paper prints {sentence_list([printed_gain(study, name) for name in names])}{order(study, names)}"
+    )
     if all(has_paper_settings(study, name) for name in names):
         return [f"{printed}."]
     sizes = [f"{size} on {name}" for name in names if (size := study.datasets[name].size)]
     ours = f"this study is smaller ({sentence_list(sizes)})" if sizes else "this study has other settings"
     return [f"{printed}; {ours}, and neither confirms nor refutes it (see Results)."]
+
+
+def order(study: Study, names: list[str]) -> str:
+    """Return how far the paper's order of the methods is the study's, "" where too few have both numbers."""
+    if not has_many(study):
+        return ""
+    found = [(name, *agreement(side_by_side(study, name, lines(study, name)))) for name in names]
+    told = [f"{number(tau)} on {name} ({count(n, 'method')})" for name, tau, n in found if tau == tau]
+    return f", and orders the methods as here to a Kendall's τ of {sentence_list(told)}" if told else ""
 
 
 def has_paper_settings(study: Study, dataset: str) -> bool:

@@ -1,20 +1,22 @@
-"""Every test case, and tests of M³HL against supervised training over them."""
+"""Every test case, and tests of methods against each other over them."""
 
 from typing import Any
 
 from m3hl.reporting.case_table import MethodColumns, case_columns, case_frames, case_groups, worst_first
-from m3hl.reporting.case_tests import corrected, tests_table, unit, verdict
+from m3hl.reporting.case_tests import ALPHA, corrected, tests_table, unit, verdict
 from m3hl.reporting.casewise import CaseTest, case_tests
+from m3hl.reporting.choice import choices
 from m3hl.reporting.exports import Table
 from m3hl.reporting.figures.cases import Spread, boxes, differences
 from m3hl.reporting.study import Row, Study
+from m3hl.reporting.tests_matrix import matrix
 from m3hl.reporting.text import dagger, given_labels, sentence_list
 
 TITLE = "Case by case"
 UNFOLDED = 20
 """A table of more cases is folded."""
 MOST_PANELS = 4
-"""So many comparisons of a data set are drawn."""
+"""So many comparisons of a data set are drawn, where the reader does not choose."""
 
 
 def content(study: Study) -> dict[str, Any]:
@@ -23,6 +25,8 @@ def content(study: Study) -> dict[str, Any]:
     return {
         "datasets": [dataset_content(study, name, tests) for name in study.datasets],
         "tests": tests_table(study, tests) if tests else None,
+        "matrix": matrix(study, tests),
+        "alpha": ALPHA,
         "grouped": any(test.grouped for test in tests),
         "test_selected": any(test.comparison.test_selected for test in tests),
         "corrected": corrected(tests),
@@ -40,6 +44,10 @@ def dataset_content(study: Study, name: str, tests: list[CaseTest]) -> dict[str,
     tested = [test.comparison.method.labeled for test in mine]
     elsewhere = dict.fromkeys(str(labeled) for labeled in tested if labeled != leading.labeled)
     mine = [test for test in mine if test.comparison.method.labeled == leading.labeled]
+    mine.sort(key=lambda test: test.comparison.method.method != leading.method)
+    # Where the reader chooses, all of the method that cases are sorted by are not too many.
+    leading_tests = sum(test.comparison.method.method == leading.method for test in mine)
+    drawn = mine[: max(MOST_PANELS, leading_tests if choices(study) else 0)]
     methods = case_columns(study, rows, mine)
     first = next(method for method in methods if method.row.method == leading.method)
     groups = case_groups(rows)
@@ -55,10 +63,10 @@ def dataset_content(study: Study, name: str, tests: list[CaseTest]) -> dict[str,
         "cases": cases,
         "group": group,
         "folded": len(cases) > UNFOLDED,
-        "boxes": boxes([spread(study, method) for method in methods], f"case-dice-{name}", title),
-        "panels": [panel_content(study, test, corrected(tests), title) for test in mine[:MOST_PANELS]],
+        "boxes": boxes([spread(method) for method in methods], f"case-dice-{name}", title),
+        "panels": [panel_content(study, test, corrected(tests), title) for test in drawn],
         "elsewhere": sentence_list(list(elsewhere)) if elsewhere else "",
-        "undrawn": len(mine[MOST_PANELS:]),
+        "undrawn": len(mine) - len(drawn),
         "untested": "" if mine else why_untested(study, rows),
         "gaps": [(study.methods[row.method].label, row) for row in rows if row.reason],
         "several_seeds": any(len(row.ended) > 1 for row in rows),
@@ -76,11 +84,11 @@ def leading_row(study: Study, dataset: str) -> Row | None:
     return next(iter(ours or rows), None)
 
 
-def spread(study: Study, method: MethodColumns) -> Spread:
+def spread(method: MethodColumns) -> Spread:
     """Return a method's Dice as it is drawn."""
     dice = method.columns[0].values.dropna().to_numpy()
     label = method.label + dagger(method.row.test_selected)
-    return Spread(label, list(study.methods).index(method.row.method), dice)
+    return Spread(label, method.index, dice)
 
 
 def panel_content(study: Study, test: CaseTest, tests: int, title: str) -> dict[str, Any]:
@@ -96,6 +104,7 @@ def panel_content(study: Study, test: CaseTest, tests: int, title: str) -> dict[
     )
     return {
         "pair": f"{ours} − {theirs}",
+        "methods": [order.index(name) for name in pair],
         "unit": unit(study, test),
         "verdict": verdict(study, test, tests),
         "drawing": drawing,

@@ -1,14 +1,19 @@
 """What the runs cost: time, memory and energy, per method and labeled count and in all."""
 
 from collections.abc import Callable
+from math import nan
+from statistics import fmean
 from typing import Any
 
 import pandas as pd
 
+from m3hl.reporting.comparison import run_dice
 from m3hl.reporting.exports import Table
+from m3hl.reporting.figures.scatter import Point, scatter
+from m3hl.reporting.figures.svg import Drawing
 from m3hl.reporting.records import Provenance
 from m3hl.reporting.study import Row, RunResult, Study
-from m3hl.reporting.text import NONE, count, duration, number
+from m3hl.reporting.text import NONE, count, duration, given_labels, number
 
 TITLE = "What it cost"
 
@@ -27,6 +32,15 @@ MEASURES: dict[str, tuple[str, str, Callable[[float], str]]] = {
     "evaluation_seconds": ("Evaluation", "", duration),
 }
 """What is told of each row: heading, unit, and how a reader wants it."""
+DRAWN = {
+    "training_seconds": ("time of training", "minutes", 60),
+    "peak_memory_mib": ("memory of training", "GiB", 1024),
+    "peak_gpu_memory_mib": ("GPU memory of training", "GiB", 1024),
+    "gpu_energy_kj": ("GPU energy of training", "kJ", 1),
+}
+"""What Dice is drawn against: what it is called, its unit, and how many of a record's units that is."""
+FEWEST = 3
+"""Points of such a drawing, at least."""
 SUMMED = ("training_seconds", "evaluation_seconds", "gpu_energy_kj")
 PARTS = ("mean", "min", "max")
 
@@ -41,11 +55,46 @@ def content(study: Study) -> dict[str, Any]:
         "headings": [MEASURES[name][:2] for name in told],
         "lines": lines,
         "table": table(lines, told),
+        "tradeoffs": [tradeoff for name in study.datasets if (tradeoff := tradeoffs(study, name, lines))],
         "totals": {name: MEASURES[name][2](costs[name].sum()) for name in SUMMED if name in told},
         "trained": int(costs["training_seconds"].notna().sum()),
         "metered": int(costs["gpu_energy_kj"].notna().sum()),
         "planned": len(study.results),
     }
+
+
+def tradeoffs(study: Study, dataset: str, lines: list[dict[str, Any]]) -> dict[str, Any] | None:
+    """Return Dice against each cost on a data set, with the labeled count that most methods have; None for few."""
+    dice: dict[tuple, list[float]] = {}
+    for (name, method, labeled, _), value in run_dice(study).items():
+        dice.setdefault((name, method, labeled), []).append(value)
+    groups: dict[int | str, list[dict[str, Any]]] = {}
+    for one in lines:
+        row = one["row"]
+        if row.dataset == dataset and (dataset, row.method, row.labeled) in dice:
+            groups.setdefault(row.labeled, []).append(one)
+    labeled, group = max(groups.items(), key=lambda item: len(item[1]), default=("", []))
+    title = f"{dataset}, {given_labels(labeled, study.datasets[dataset].group)}" if group else ""
+    order, drawings = list(study.methods), []
+    for measure, (called, unit, scale) in DRAWN.items():
+        points = [
+            Point(one["method"], order.index(row.method), cost / scale, fmean(dice[dataset, row.method, labeled]))
+            for one in group
+            for row, cost in [(one["row"], one["numbers"].get(measure, {}).get("mean", nan))]
+            if cost == cost
+        ]
+        if len(points) >= FEWEST:
+            drawings.append((called, tradeoff(points, called, unit, f"dice-by-{measure}-{dataset}", title)))
+    if not drawings:
+        return None
+    return {"title": title, "drawings": drawings, "devices": len({one["device"] for one in group})}
+
+
+def tradeoff(points: list[Point], called: str, unit: str, name: str, title: str) -> Drawing:
+    """Return Dice against one cost."""
+    told = ", ".join(f"{point.label} {number(point.x, 1)} {unit} and {number(point.y, 1)} %" for point in points)
+    heads = f"{called}, {unit}", "Dice, %"
+    return scatter(points, heads, name, f"Dice by {called}, {title}: {told}.", from_zero=True)
 
 
 def run_cost(result: RunResult) -> dict[str, float | None]:

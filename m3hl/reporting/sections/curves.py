@@ -38,22 +38,26 @@ def group_content(study: Study, rows: list[Row]) -> dict[str, Any]:
     for row in drawn:
         facts, of_row = study.methods[row.method], f"{name}_{row.method}"
         logged = methods.diagnostics(facts.algorithm)
-        parts.append((facts, parts_panel(histories(row), f"parts-{of_row}", title, logged)))
-        diagnostics.append((facts, diagnostics_panel(histories(row), f"diagnostics-{of_row}", title, logged)))
+        index = order.index(row.method)
+        parts.append((index, facts, parts_panel(histories(row), f"parts-{of_row}", title, logged)))
+        diagnostics.append(
+            (index, facts, diagnostics_panel(histories(row), f"diagnostics-{of_row}", title, logged))
+        )
+    labels = {order.index(row.method): study.methods[row.method].label for row in drawn}
     split = watched_split([result for _, result in results])
     return {
         "title": title,
         "facts": study.datasets[rows[0].dataset],
         "labeled": rows[0].labeled,
         "methods": [(order.index(row.method), study.methods[row.method]) for row in drawn],
-        "loss": loss_panel(curves, f"loss-{name}", title) if curves else None,
-        "dice": dice_panel(curves, f"dice-{name}", title, "val", split),
-        "pseudo": dice_panel(curves, f"pseudo-{name}", title, "pseudo", "Pseudo-label"),
+        "loss": loss_panel(curves, f"loss-{name}", title, labels) if curves else None,
+        "dice": dice_panel(curves, f"dice-{name}", title, "val", split, labels),
+        "pseudo": dice_panel(curves, f"pseudo-{name}", title, "pseudo", "Pseudo-label", labels),
         "split": split,
         "test_selected": any(result.test_selected for _, result in results),
         "networks": network_legend(curves),
-        "parts": [(facts, panel) for facts, panel in parts if panel],
-        "diagnostics": [(facts, panel) for facts, panel in diagnostics if panel],
+        "parts": [part for part in parts if part[-1]],
+        "diagnostics": [part for part in diagnostics if part[-1]],
         "staged": any(stage_borders(history) for _, history in curves),
         "missing": sum(result.history is None for row in rows for result in row.runs),
         "runs": sum(len(row.runs) for row in rows),

@@ -1,5 +1,6 @@
 """The results: a table for each data set, beside the published numbers where they compare."""
 
+from math import isnan
 from typing import Any
 
 import pandas as pd
@@ -8,12 +9,17 @@ from m3hl.evaluation.summary import RUN, run_means
 from m3hl.reporting import published
 from m3hl.reporting.against_paper import beside_paper
 from m3hl.reporting.figures.dots import Dots, dots_drawing, percent_axis
+from m3hl.reporting.figures.scatter import Point, scatter
+from m3hl.reporting.figures.svg import Drawing
 from m3hl.reporting.result_tables import against_paper_table, results_table
+from m3hl.reporting.side_by_side import Pair, agreement, side_by_side, side_by_side_table
 from m3hl.reporting.study import Row, Study
 from m3hl.reporting.tables import Line, class_lines, lines
 from m3hl.reporting.text import dagger, number, spread
 
 TITLE = "Results"
+UNFOLDED = 4
+"""Differences from the paper of more methods are folded."""
 
 
 def content(study: Study) -> dict[str, Any]:
@@ -21,6 +27,7 @@ def content(study: Study) -> dict[str, Any]:
     return {
         "datasets": [dataset_content(study, name) for name in study.datasets],
         "methods": list(study.methods.values()),
+        "as_published": [name for name, method in study.methods.items() if method.as_published],
     }
 
 
@@ -33,6 +40,7 @@ def dataset_content(study: Study, name: str) -> dict[str, Any]:
     shown = compares and any(line.row.labeled == labeled for line in rows)
     printed = published.table1(facts.kind) if shown else ()
     beside = beside_paper(study, name)
+    pairs = side_by_side(study, name, rows)
     return {
         "facts": facts,
         "lines": rows,
@@ -48,12 +56,32 @@ def dataset_content(study: Study, name: str) -> dict[str, Any]:
         "published_notes": published.NOTES[facts.kind] if shown else (),
         "published_hidden": compares and not shown,
         "beside": beside,
+        "folded": len(beside) > UNFOLDED,
+        "pairs": pairs,
+        "agreement": agreement(pairs),
+        "plot": printed_plot(name, pairs),
         "exports": [
             results_table(study, f"table1-{name}", rows, printed),
             *([results_table(study, f"structures-{name}", classes, ())] if len(facts.classes) > 1 else []),
+            *([side_by_side_table(name, pairs)] if pairs else []),
             *([against_paper_table(study, name, beside)] if beside else []),
         ],
     }
+
+
+def printed_plot(name: str, pairs: list[Pair]) -> Drawing | None:
+    """Return printed against reproduced Dice, one point per method; None for less than three."""
+    points = [Point(pair.label, pair.index, *pair.dice) for pair in pairs if pair.rank and pair.printed_rank]
+    if len(points) < 3:
+        return None
+    told = ", ".join(f"{point.label} {number(point.x)} and {number(point.y)}" for point in points)
+    return scatter(
+        points,
+        ("Dice as printed, %", "Dice here, %"),
+        f"printed-{name}",
+        f"Printed and reproduced Dice on {name}, by method: {told}.",
+        diagonal=True,
+    )
 
 
 def others(study: Study, name: str) -> list[tuple[Row, str, str]]:
@@ -90,7 +118,7 @@ def dots(study: Study, name: str, printed: tuple[published.Published, ...]) -> d
         found = [means[key] for key in keys if key in means]
         method, index = study.methods[row.method], list(study.methods).index(row.method)
         compares = method.as_published and row.labeled == labeled
-        marks = [p.dice for p in printed if compares and p.ours == method.algorithm]
+        marks = [p.dice for p in printed if compares and p.ours == method.algorithm and not isnan(p.dice)]
         label = f"{method.label} {row.labeled}{dagger(row.test_selected)}"
         rows.append((row, Dots(label, index, found, marks)))
     if not any(line.values for _, line in rows):

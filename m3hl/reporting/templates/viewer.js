@@ -37,7 +37,8 @@ for (const viewer of document.querySelectorAll(".viewer")) {
   }
 
   radios.forEach((radio) => radio.addEventListener("change", open));
-  boxes.forEach((box) => box.addEventListener("change", show));
+  // Other sections choose methods too; chooser.js sets the boxes first.
+  for (const name of ["change", "chosen"]) document.addEventListener(name, show);
   slider.addEventListener("input", show);
   open();
   viewer.hidden = false;
