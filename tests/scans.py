@@ -1,5 +1,6 @@
 """Files as hospitals have them: sheared NIfTI, folders of DICOM slices."""
 
+import locale
 import struct
 
 import numpy as np
@@ -14,6 +15,7 @@ def write_dicom(folder, array, *, spacing=(0.8, 0.9, 3.0), tilt=0, series="1", d
     folder.mkdir(parents=True, exist_ok=True)
     writer = sitk.ImageFileWriter()
     writer.KeepOriginalImageUIDOn()
+    characters = locale.setlocale(locale.LC_CTYPE)
     for number, plane in enumerate(array):
         image = sitk.GetImageFromArray(np.asarray(plane, np.int16))
         image.SetSpacing(spacing[:2])
@@ -34,6 +36,8 @@ def write_dicom(folder, array, *, spacing=(0.8, 0.9, 3.0), tilt=0, series="1", d
             image.SetMetaData(key, value)
         writer.SetFileName(str(folder / f"{name}{(number * 7) % len(array):03}{number}.dcm"))
         writer.Execute(image)
+    # GDCM leaves another one, in which Python reads texts as ASCII.
+    locale.setlocale(locale.LC_CTYPE, characters)
     return folder
 
 

@@ -34,7 +34,7 @@ class Threshold(nn.Module):
         score = 20 * (image - 0.5)
         score[:, :, self.last :] = -10
         logits = torch.cat([-score, score], 1)
-        return Output(logits, logits, logits, logits)
+        return Output(logits, logits, logits, logits, logits)
 
 
 @pytest.fixture
