@@ -2,20 +2,17 @@
 
 import multiprocessing
 
-import numpy as np
 import pytest
 import torch
 
 from m3hl.compute.execution import Execution
 from m3hl.config.datasets import describe
 from m3hl.config.experiment import Run, parse_config
-from m3hl.data.case import Case
 from m3hl.data.store import Store
 from m3hl.data.store_writer import write_store
+from m3hl.testing import small
 from m3hl.training.loop import train
 
-SHAPE = {2: (3, 20, 24), 3: (24, 20, 18)}
-CROP = {2: (32, 32), 3: (32, 32, 32)}
 CPU = Execution(torch.device("cpu"))
 SPLITS = {"train": 4, "val": 2, "test": 1}
 SHORT_RAMP = {"ramp_step": 1, "ramp_length": 4}
@@ -42,7 +39,7 @@ def study(dimensions, *, method="supervised", options=None, **training):
     """Return a configuration with one data set of one's own, called d, and one method, called m."""
     training = {
         "channels": 2,
-        "crop": CROP[dimensions],
+        "crop": small.CROP[dimensions],
         "labeled_batch": 2,
         "unlabeled_batch": 2,
         "iterations": 6,
@@ -76,18 +73,6 @@ def run_settings():
     return make
 
 
-def blobs(dimensions, splits):
-    """Yield noisy cases with one bright blob each."""
-    rng, shape = np.random.default_rng(dimensions), SHAPE[dimensions]
-    for split, count in splits.items():
-        for number in range(count):
-            center = [n * rng.uniform(0.35, 0.65) for n in shape]
-            axes = np.ogrid[tuple(slice(n) for n in shape)]
-            label = sum((4 * (a - c) / n) ** 2 for a, c, n in zip(axes, center, shape, strict=True)) < 1
-            image = (label + rng.normal(0, 0.3, shape)).astype(np.float32)
-            yield Case(f"{split}{number}", f"{split}{number}", split, image, label.astype(np.uint8), None)
-
-
 @pytest.fixture(scope="session")
 def make_store(tmp_path_factory):
     """Return a function that writes a small store once; the same arguments give the same file."""
@@ -104,7 +89,7 @@ def make_store(tmp_path_factory):
                 source="folder",
                 description=describe(study(dimensions).dataset("d")),
                 source_sha256="0" * 64,
-                cases=blobs(dimensions, splits),
+                cases=small.cases(dimensions, splits),
                 labeled_order=[f"train{n}" for n in range(splits["train"])],
             )
         return made[key]
@@ -123,26 +108,11 @@ def launch(make_store):
     return run
 
 
-def plain(value):
-    """Return nested values with every tensor as its type, shape and bytes, so that `==` compares bits."""
-    if isinstance(value, torch.Tensor):
-        value = value.detach().cpu().contiguous()
-        return str(value.dtype), tuple(value.shape), value.numpy().tobytes()
-    if isinstance(value, dict):
-        return {key: plain(inner) for key, inner in value.items()}
-    return [plain(inner) for inner in value] if isinstance(value, list | tuple) else value
-
-
 @pytest.fixture(scope="session")
 def bits():
     """Return a function that makes a training's whole state comparable, but for time and interruptions."""
 
-    def of(training):
-        state = plain(training.state_dict())
-        del state["seconds"], state["resumed_at"]
-        return state
-
-    return of
+    return small.state
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,6 @@
 """Runs that take a second or two, on drawn data that are written into a temporary folder."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -45,10 +45,13 @@ def settings(method: str, dimensions: int, options: dict[str, Any] | None = None
     return study(method, dimensions, options, **training).settings(Run("d", "m", LABELED, 5))
 
 
-def cases(dimensions: int, *, poisoned: bool = False) -> Iterator[Case]:
-    """Yield noisy cases with one bright blob each; poisoned: label maps that no run may read are wrong."""
+def cases(dimensions: int, splits: Mapping[str, int] = SPLITS, *, poisoned: bool = False) -> Iterator[Case]:
+    """Yield noisy cases with one bright blob each, so many per split.
+
+    Poisoned: label maps that no run may read are wrong.
+    """
     rng, shape = np.random.default_rng(dimensions), SHAPE[dimensions]
-    for split, count in SPLITS.items():
+    for split, count in splits.items():
         for number in range(count):
             center = [n * rng.uniform(0.35, 0.65) for n in shape]
             axes = np.ogrid[tuple(slice(n) for n in shape)]
