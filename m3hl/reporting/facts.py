@@ -98,11 +98,12 @@ def size(config: DatasetConfig) -> str:
     >>> size(DatasetConfig(kind="acdc", source="public", training={"crop": (128, 128), "iterations": 4000}))
     '4\u202f000 of 30\u202f000 iterations at 128×128 voxels'
     """
-    description, training = describe(config), config.training
-    iterations, crop = training.iterations or description.iterations, training.crop or description.crop
-    if (iterations, tuple(crop)) == (description.iterations, tuple(description.crop)):
+    description = describe(config)
+    ours = published_or(config, description)
+    if (ours["iterations"], ours["crop"]) == (description.iterations, description.crop):
         return ""
-    return f"{plain(iterations)} of {plain(description.iterations)} iterations at {times(crop)} voxels"
+    iterations = f"{plain(ours['iterations'])} of {plain(description.iterations)} iterations"
+    return f"{iterations} at {plain(ours['crop'])} voxels"
 
 
 def differences(config: DatasetConfig) -> tuple[str, ...]:
