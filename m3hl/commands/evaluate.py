@@ -1,5 +1,6 @@
 """`m3hl evaluate`: a trained run's numbers, per case and class."""
 
+from functools import partial
 from pathlib import Path
 
 import click
@@ -70,16 +71,12 @@ def command(
         if nifti:
             require_geometry(cases)
         label = f"evaluate {'/'.join(run.parts[-4:])}"
-        results = evaluate(weights.network.to(where), data, cases, protocol, where, label)
-        others = {
-            name: {
-                "selection": other.selection,
-                **means_of_run(
-                    table(evaluate(other.network.to(where), data, cases, protocol, where, f"{label} {name}"))
-                ),
-            }
-            for name, other in weights.others.items()
-        }
+        segmented = partial(evaluate, store=data, cases=cases, protocol=protocol, device=where)
+        results = segmented(weights.network.to(where), label=label)
+        others = {}
+        for name, other in weights.others.items():
+            rows = table(segmented(other.network.to(where), label=f"{label} {name}"))
+            others[name] = {"selection": other.selection, **means_of_run(rows)}
 
     if nifti:
         save_nifti(nifti, results)
