@@ -1,7 +1,8 @@
 # make demo    the whole pipeline on synthetic images: results/demo/report.html
 # make test    every test        make lint    style of code and workflow
 # make image   the container     make lock    pin what a fresh install would get today
-# make docs    the configuration's JSON schema and manual, from the typed models; the rule graph (needs Graphviz)
+# make docs    the configuration's JSON schema and manual, from the typed models; what each method
+#              really is; the rule graph (needs Graphviz)
 # make bench   seconds per step and per volume, beside a plain implementation
 .DELETE_ON_ERROR:
 .PHONY: setup demo test lint format image docs bench lock
@@ -40,6 +41,7 @@ format: setup
 
 docs: setup
 	$(BIN)/python -m m3hl.config.manual
+	$(BIN)/python -m m3hl.reporting.lineage_docs
 	mkdir -p build && $(BIN)/snakemake --rulegraph dot --quiet > build/rulegraph.dot
 	dot -Grankdir=LR -Tsvg build/rulegraph.dot > workflow/rulegraph.svg
 

@@ -1,6 +1,7 @@
 """`m3hl methods`: what a configuration can name under `method:`."""
 
 import json
+from dataclasses import asdict
 from typing import Any
 
 import click
@@ -20,7 +21,12 @@ HEADS = {
 
 
 @click.command()
-@click.option("--json", "as_json", is_flag=True, help="One JSON object per method and line.")
+@click.option(
+    "--json",
+    "as_json",
+    is_flag=True,
+    help="One JSON object per method and line, with where print and code differ (`lineage`).",
+)
 def command(as_json: bool) -> None:
     """List the project's methods and those of installed packages.
 
@@ -41,7 +47,9 @@ def command(as_json: bool) -> None:
 def row(name: str) -> dict[str, Any]:
     """Return what there is to say of a method; None where it does not say."""
     from m3hl.methods import stages_of
+    from m3hl.reporting.lineage import lineage
 
+    known = lineage(name)
     module, stages = methods.load(name), stages_of(name)
     return {
         "method": name,
@@ -52,6 +60,7 @@ def row(name: str) -> dict[str, Any]:
         "cost": getattr(module, "COST", None),
         "paper": getattr(module, "PUBLICATION", None),
         "code_license": getattr(module, "CODE_LICENSE", None),
+        "lineage": asdict(known) if known else None,
     }
 
 

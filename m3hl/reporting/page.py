@@ -16,6 +16,7 @@ from m3hl.reporting.sections import (
     cost,
     curves,
     examples,
+    lineage,
     method,
     provenance,
     results,
@@ -23,7 +24,7 @@ from m3hl.reporting.sections import (
 )
 from m3hl.reporting.study import Study
 
-SECTIONS = (answer, method, results, cases, ablation, curves, examples, cost, scans, provenance, cautions)
+SECTIONS = (answer, method, results, cases, ablation, curves, examples, cost, lineage, scans, provenance, cautions)
 """In the order of the page."""
 FILTERS = ("number", "signed", "interval", "count", "given_labels", "duration", "memory")
 """Functions of `m3hl.reporting.text` that templates use."""

@@ -70,7 +70,7 @@ def page(config, folder):
 def test_has_every_section_and_fits_in_three_megabytes(whole, make_config):
     html = page_of(load_study(make_config(), whole))
     sections = [a["id"] for a in Page(html).find("section")]
-    assert " ".join(sections) == "answer method results cases curves examples cost provenance cautions"
+    assert " ".join(sections) == "answer method results cases curves examples cost lineage provenance cautions"
     assert len(html.encode()) < 3e6
 
 
