@@ -30,8 +30,9 @@ HEADS = {
 def command(as_json: bool) -> None:
     """List the project's methods and those of installed packages.
 
-    The first preset is the default. Cost: the passes of a step, of the last stage, in those of supervised training
-    on as many images. No code of others is in here, whatever its licence.
+    The first preset is the default. Cost: the network's passes of a step, of the last stage, in those of
+    supervised training on as many images; further decoders and discriminators come on top. No code of others is
+    in here, whatever its licence.
     """
     rows = [row(name) for name in [*methods.names(), *methods.installed()]]
     if as_json:

@@ -65,7 +65,8 @@ def evaluate(
             (labels,) = protocol.segment(network, [image], [truth.shape])
             measured.append(threads.submit(measured_case, case, labels.cpu().numpy(), truth, store.classes))
             rows = [row for future in measured if future.done() for row in future.result().rows]
-            progress.update(done, f"Dice {np.nanmean([row['dice'] for row in rows]):.1f}" if rows else "")
+            known = [row["dice"] for row in rows if not np.isnan(row["dice"])]
+            progress.update(done, f"Dice {np.mean(known):.1f}" if known else "")
         return [future.result() for future in measured]
 
 

@@ -80,13 +80,14 @@ def run_means(rows: pd.DataFrame, convention: Convention, by: list[str] = RUN) -
 
 
 def means_of_run(rows: pd.DataFrame) -> dict[str, float]:
-    """Return the means of one run in the literature's convention, by metric; unknown distances are left out.
+    """Return the means of one run in the literature's convention, by metric; unknown ones are left out.
 
     Args:
         rows: metrics of one run, without the columns of `RUN`.
     """
     means = run_means(rows.assign(**dict.fromkeys(RUN, 0)), "published")[list(METRICS)]
-    return {str(name): float(value) for name, value in means.iloc[0].dropna().items()}
+    # Of cases that have no structure at all, predicted or true, there are none.
+    return {str(name): float(value) for _, row in means.iterrows() for name, value in row.dropna().items()}
 
 
 def seed_table(rows: pd.DataFrame, convention: Convention, by: list[str] = GROUP) -> pd.DataFrame:

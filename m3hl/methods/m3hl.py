@@ -1,7 +1,7 @@
 """M³HL: mutual mask mix with high-low level feature consistency (Liu et al., MICCAI 2025)."""
 
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 
 import torch
@@ -14,7 +14,7 @@ from m3hl.data.batches import Batch
 from m3hl.errors import UserError
 from m3hl.methods.parts.copy_paste import CopyPaste
 from m3hl.methods.parts.losses import high_level_loss, low_level_loss, pooled, segmentation_loss
-from m3hl.methods.parts.mix import draw_masks
+from m3hl.methods.parts.patch_masks import draw_masks
 from m3hl.methods.parts.teacher import update_teacher
 
 
@@ -76,15 +76,6 @@ class Method(CopyPaste):
     def own(self, streams: Sequence) -> Sequence:
         """Return of something for streams a and b what this process computes with."""
         return self.team.own(streams)
-
-    def forward_streams(
-        self, network: Callable[[Tensor], nets.Output], streams: Sequence[Tensor]
-    ) -> list[nets.Output]:
-        """Pass the streams through a network one after the other, or as one batch (`forward: joint`)."""
-        if self.options.forward == "separate":
-            return super().forward_streams(network, streams)
-        joint = network(torch.cat(list(streams)))
-        return [nets.Output(*halves) for halves in zip(*(t.chunk(2) for t in joint), strict=True)]
 
     def features(
         self, name: str, student: list[nets.Output], teacher: list[nets.Output]

@@ -13,7 +13,7 @@ from m3hl.methods import method
 from m3hl.methods.method import Selected
 from m3hl.methods.parts.cut_mix import CutMix
 from m3hl.methods.parts.losses import single, supervised_loss
-from m3hl.methods.parts.optimization import give_momentum, sgd_update
+from m3hl.methods.parts.optimization import constant, give_momentum, sgd_update
 from m3hl.methods.parts.schedules import cosine_ramp
 from m3hl.methods.parts.strong import strong
 from m3hl.methods.parts.t_vat import worst_perturbation
@@ -63,8 +63,7 @@ class WarmUp(Stage):
 
     def updates(self) -> list[Update]:
         """Return one update."""
-        constant = self.options.model_copy(update={"learning_rate_power": None, "learning_rate_lag": False})
-        return [sgd_update(self.losses, self.trained(), constant)]
+        return [sgd_update(self.losses, self.trained(), constant(self.options))]
 
     def losses(self, batch: Batch) -> dict[str, Tensor]:
         """Return the sum of the networks' losses of the same labeled images, and each."""

@@ -30,4 +30,6 @@ def is_as_written(record: dict[str, Any]) -> bool:
 
 def lies_right(place: Path, record: dict[str, Any]) -> bool:
     """Return whether a file of a run, by its path in the results, lies where the run's record belongs."""
+    if any(key not in record for key in Run._fields):
+        return False
     return place.parent.as_posix() == str(Run(*(record[key] for key in Run._fields)).path)

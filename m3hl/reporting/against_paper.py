@@ -6,6 +6,7 @@ from math import nan
 import numpy as np
 
 from m3hl.evaluation.summary import CONVENTIONS, RUN, Convention, run_means
+from m3hl.reporting.facts import DatasetFacts, MethodFacts
 from m3hl.reporting.intervals import t_interval
 from m3hl.reporting.published import LABELED, Published, table1
 from m3hl.reporting.study import Row, Study
@@ -67,6 +68,15 @@ def difference(values: list[float], printed: float) -> Difference:
     return Difference(float(np.mean(values)), std, printed, low - printed, high - printed)
 
 
+def stands_for(method: MethodFacts, dataset: DatasetFacts) -> bool:
+    """Return whether a method stands for its row of Table 1: with a preset as it is.
+
+    A study of another size scales what methods count in iterations; there it stands under its own name.
+    """
+    scaled = dataset.differences and method.name == method.algorithm
+    return method.as_published(dataset.name) or bool(scaled)
+
+
 def paper_rows(study: Study, dataset: str) -> list[tuple[Row, Published]]:
     """Return the rows that the paper has too, each with the paper's; none for synthetic images."""
     facts = study.datasets[dataset]
@@ -77,7 +87,7 @@ def paper_rows(study: Study, dataset: str) -> list[tuple[Row, Published]]:
         (row, printed[method.algorithm])
         for row in study.rows(dataset)
         if row.labeled == LABELED[facts.kind]
-        and (method := study.methods[row.method]).as_published
+        and stands_for(method := study.methods[row.method], facts)
         and method.algorithm in printed
     ]
 

@@ -50,14 +50,19 @@ class MethodFacts:
         algorithm: module in `m3hl.methods`.
         label: what tables call it.
         note: preset and single knobs, e.g. "preset released; mask_ratio 0.3".
-        as_published: whether no single knob is turned, so that it stands for a row of Table 1.
+        turned, turned_on: whether single knobs are turned, and the data sets on which some are besides.
     """
 
     name: str
     algorithm: str
     label: str
     note: str
-    as_published: bool
+    turned: bool = False
+    turned_on: frozenset[str] = frozenset()
+
+    def as_published(self, dataset: str) -> bool:
+        """Return whether no single knob is turned on a data set: it stands for its row of Table 1."""
+        return not self.turned and dataset not in self.turned_on
 
 
 def dataset_facts(name: str, config: DatasetConfig, results: Path) -> DatasetFacts:
@@ -88,8 +93,9 @@ def method_facts(name: str, config: MethodConfig) -> MethodFacts:
         for key, value in keys.items()
     ]
     label = methods.load(config.method).TITLE if name == config.method else name
-    as_published = not config.options and not config.by_dataset
-    return MethodFacts(name, config.method, label, "; ".join(parts) or "default settings", as_published)
+    turned_on = frozenset(data for data, keys in config.by_dataset.items() if keys)
+    note = "; ".join(parts) or "default settings"
+    return MethodFacts(name, config.method, label, note, bool(config.options), turned_on)
 
 
 def size(config: DatasetConfig) -> str:

@@ -74,9 +74,9 @@ class TrainingRecord(Record):
 
 
 class Means(Record):
-    """A further network's means over the cases."""
+    """A further network's means over the cases; without a Dice no case has a structure."""
 
-    dice: float
+    dice: float | None = None
 
 
 class EvaluationRecord(Record):

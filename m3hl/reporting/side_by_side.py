@@ -54,7 +54,7 @@ def side_by_side(study: Study, dataset: str, found: list[Line]) -> list[Pair]:
     if facts.synthetic or facts.kind not in LABELED:
         return []
     methods = study.methods
-    lines = [x for x in found if x.row.labeled == LABELED[facts.kind] and stands_for(methods[x.row.method])]
+    lines = [x for x in found if x.row.labeled == LABELED[facts.kind] and in_table(methods[x.row.method], dataset)]
     if not lines:
         return []
     printed = table1(facts.kind)
@@ -84,9 +84,9 @@ def side_by_side(study: Study, dataset: str, found: list[Line]) -> list[Pair]:
     ]
 
 
-def stands_for(method: MethodFacts) -> bool:
-    """Return whether a method stands for a row of the table: as published, or under the method's own name."""
-    return method.as_published or method.name == method.algorithm
+def in_table(method: MethodFacts, dataset: str) -> bool:
+    """Return whether a method is a row of the table: as published, or under the method's own name."""
+    return method.as_published(dataset) or method.name == method.algorithm
 
 
 def ranks(values: list[tuple[object, float]]) -> dict[object, int]:

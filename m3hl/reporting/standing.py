@@ -4,7 +4,7 @@ from statistics import fmean
 
 from m3hl.reporting.case_tests import ALPHA
 from m3hl.reporting.casewise import CaseTest, case_tests
-from m3hl.reporting.comparison import BASELINE, OURS, Comparison, compare, run_dice
+from m3hl.reporting.comparison import BASELINE, OURS, Comparison, of, run_dice
 from m3hl.reporting.side_by_side import ranks
 from m3hl.reporting.study import Study
 from m3hl.reporting.text import count, dagger, interval, sentence_list, signed
@@ -20,11 +20,19 @@ def has_many(study: Study) -> bool:
     return len({method.algorithm for method in study.methods.values()} - {OURS, BASELINE}) >= OTHERS
 
 
-def standing(study: Study) -> list[str]:
-    """Return M³HL's gain and its place on every data set, a sentence each; nothing where it has no partner."""
+def standing(study: Study, comparisons: list[Comparison]) -> list[str]:
+    """Return M³HL's gain and its place on every data set, a sentence each; nothing where it has no partner.
+
+    Of its presets the first stands for it.
+
+    Args:
+        study: what it is about.
+        comparisons: of M³HL with supervised training, those that are told of.
+    """
     firsts: dict[str, Comparison] = {}
-    for comparison in compare(study):
-        firsts.setdefault(comparison.method.dataset, comparison)
+    for comparison in comparisons:
+        if comparison.method.method == of(study, OURS)[0]:
+            firsts.setdefault(comparison.method.dataset, comparison)
     if not firsts:
         return []
     tests = case_tests(study)

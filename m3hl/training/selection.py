@@ -1,6 +1,7 @@
 """Which iteration's weights are kept as the result of a run, or of one of its stages."""
 
 from collections.abc import Callable
+from math import isnan
 from typing import Any
 
 from torch import Tensor, nn
@@ -35,10 +36,13 @@ class Selection:
         Args:
             network: copied when taken.
             iteration: iterations done.
-            dice: Dice of the split that is validated (percent), None where there is no such split.
+            dice: Dice of the split that is validated (percent); None where there is no such split, NaN where no
+                structure is there or predicted.
             momentum: returns a copy of the optimiser's, which is taken with the weights.
         """
-        if self.rule == "last" or self.dice is None or (dice is not None and dice > self.dice):
+        dice = None if dice is None or isnan(dice) else dice
+        better = dice is not None and (self.dice is None or dice > self.dice)
+        if self.rule == "last" or self.iteration is None or better:
             self.iteration, self.dice = iteration, dice
             self.weights = {name: value.detach().cpu().clone() for name, value in network.state_dict().items()}
             self.momentum = momentum()

@@ -188,3 +188,13 @@ def test_raw_files_of_another_machine_are_counted(verify, made):
     assert code == 0
     number = len(json.loads(made.files.read_text())["files"])
     assert lines[0] == f"note: {number} raw files are not on this machine and were not compared"
+
+
+def test_a_runs_record_that_does_not_say_which_run_it_is_of_is_named(verify, changing):
+    record = changing(f"{RUN}/run.json")
+    values = json.loads(record.read_text())
+    del values["dataset"]
+    record.write_text(json.dumps(values))
+    code, lines, _ = verify()
+    assert code == 1
+    assert f"{RUN}/run.json: this record is of another run than the one whose place it takes" in lines

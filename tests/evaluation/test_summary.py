@@ -7,7 +7,15 @@ import pytest
 
 from m3hl.errors import UserError
 from m3hl.evaluation.metrics import COLUMNS
-from m3hl.evaluation.summary import RUN, case_means, ranked_cases, read_metrics, run_means, seed_table
+from m3hl.evaluation.summary import (
+    RUN,
+    case_means,
+    means_of_run,
+    ranked_cases,
+    read_metrics,
+    run_means,
+    seed_table,
+)
 
 
 def row(case, name, dice, hd95=1.0, *, mm=nan, seed=1, method="m3hl", **flags):
@@ -95,6 +103,11 @@ def test_tables_keep_order_and_can_be_split_by_class():
 def test_a_run_of_absent_structures_has_no_numbers():
     rows = pd.DataFrame([row("a", "x", nan, nan, absent=True)])
     assert run_means(rows, "failures").empty
+
+
+def test_a_network_of_absent_structures_has_no_means():
+    rows = pd.DataFrame([row("a", "x", nan, nan, absent=True)]).drop(columns=RUN)
+    assert means_of_run(rows) == {}
 
 
 def test_cases_are_ranked_from_best_to_worst():

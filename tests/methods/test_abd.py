@@ -8,7 +8,6 @@ import pytest
 import torch
 
 from m3hl import methods
-from m3hl.config.methods.abd import preset
 from m3hl.errors import UserError
 from m3hl.methods import abd, bcp
 from m3hl.methods.parts.displacement import displaced
@@ -283,8 +282,6 @@ def test_all_three_networks_begin_as_the_selected_one(launch, run_settings, monk
 def test_the_preset_is_as_the_page_says():
     options = SLICES | {"background_dice": "whole_image", "similarity_share": 0.5, "most_confident": 4}
     assert_published("abd", "acdc", options, (12, 12, 30_000))
-    with pytest.raises(UserError, match="unknown preset 'x' of method abd; there is released"):
-        preset("x", 2)
 
 
 def test_volumes_are_refused(run_settings):

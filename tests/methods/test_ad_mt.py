@@ -8,8 +8,6 @@ import torch
 
 from m3hl import methods, nets
 from m3hl.compute.execution import Execution
-from m3hl.config.methods.ad_mt import preset
-from m3hl.errors import UserError
 from m3hl.methods import ad_mt
 from m3hl.methods.parts.boxes import box_masks
 from m3hl.methods.parts.cut_mix import CutMix, centered_boxes
@@ -394,8 +392,6 @@ def test_the_presets_are_as_the_page_says():
     assert_published("ad-mt", "acdc", BOTH | ACDC | paper, (12, 12, 30_000), preset="paper")
     paper["confidence_threshold"] = 0.75
     assert_published("ad-mt", "la", BOTH | LA | paper, (2, 2, 15_000), preset="paper")
-    with pytest.raises(UserError, match="unknown preset 'x' of method ad-mt; there are released, paper"):
-        preset("x", 2)
 
 
 def test_its_learning_curve_has_both_teachers_and_what_they_teach(launch, run_settings, tmp_path):

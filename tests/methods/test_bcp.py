@@ -8,7 +8,6 @@ import pytest
 import torch
 
 from m3hl import methods
-from m3hl.config.methods.bcp import preset
 from m3hl.errors import UserError
 from m3hl.methods import bcp
 from m3hl.methods.parts.boxes import box_masks
@@ -322,6 +321,20 @@ def test_a_step_of_self_training_in_numpy(prepared, dimensions, background):
     assert losses["loss"] == pytest.approx(losses["stream_a"] + losses["stream_b"])
 
 
+def test_joint_streams_pass_together_and_are_not_mixed_up(build, make_batch):
+    """Without batch statistics it makes no difference."""
+    losses, sizes = {}, {}
+    for forward in ("separate", "joint"):
+        torch.manual_seed(0)
+        method = build(2, 1, pairs=2, crop=(32, 32), forward=forward).eval()
+        batch = replace(make_batch(method.settings), rng=np.random.default_rng(1))
+        passes = watch(method.student)
+        losses[forward] = {name: value.item() for name, value in method.losses(batch).items()}
+        sizes[forward] = [len(seen) for seen, *_ in passes]
+    assert losses["joint"] == pytest.approx(losses["separate"], rel=1e-5)
+    assert sizes == {"separate": [2, 2], "joint": [4]}
+
+
 def exchanged(batch, name):
     return replace(batch, **{name: getattr(batch, name).roll(2, 0)})
 
@@ -377,6 +390,7 @@ def test_self_training_begins_as_the_selected_network(launch, run_settings, monk
 
 
 PUBLISHED = {
+    "forward": "separate",
     "learning_rate": 0.01,
     "learning_rate_power": None,
     "learning_rate_lag": False,
@@ -413,8 +427,6 @@ VOLUMES = PUBLISHED | {
 )
 def test_the_preset_is_as_the_page_says(kind, options, training):
     assert_published("bcp", kind, options, training)
-    with pytest.raises(UserError, match="unknown preset 'x' of method bcp; there is released"):
-        preset("x", 2)
 
 
 def test_a_batch_that_cannot_be_halved_is_refused(make_settings, run_settings):

@@ -10,8 +10,6 @@ from torch import nn
 from m3hl import methods, nets
 from m3hl.compute.execution import Execution
 from m3hl.config.experiment import parse_config
-from m3hl.config.methods.cps import preset
-from m3hl.errors import UserError
 from m3hl.methods import cps
 from m3hl.methods.parts.optimization import learning_rate
 from m3hl.training.step import step
@@ -278,8 +276,6 @@ def test_the_preset_is_as_the_table_says(kind, ramp, start, batch):
     )
     assert (options.learning_rate_power, options.learning_rate_lag) == (0.9, False)
     assert (settings.labeled_batch, settings.unlabeled_batch) == (batch, batch)
-    with pytest.raises(UserError, match="unknown preset 'x' of method cps; there is released"):
-        preset("x", 2)
 
 
 def test_its_learning_curve_has_both_networks(launch, run_settings, tmp_path):

@@ -11,9 +11,7 @@ from torch import nn
 from m3hl import methods
 from m3hl.compute.execution import Execution
 from m3hl.config.experiment import parse_config
-from m3hl.config.methods.cutmix import preset
 from m3hl.config.run import RunSettings
-from m3hl.errors import UserError
 from m3hl.methods.parts.boxes import draw_boxes
 from m3hl.methods.parts.losses import segmentation_loss
 from m3hl.training.step import step
@@ -300,8 +298,6 @@ def test_the_unlabeled_batch_needs_halves(make_settings):
     # Halves pass on their own, so that one sample must leave batch norm two values.
     with pytest.raises(ValueError, match=r"crop .16, 16. with 1 sample in one pass"):
         RunSettings(**run | {"crop": (16, 16)})
-    with pytest.raises(UserError, match="unknown preset 'x' of method cutmix; there are benchmark, french, mean-"):
-        preset("x", 2)
 
 
 def test_its_learning_curve_says_how_sure_the_teacher_is(launch, run_settings, tmp_path):

@@ -7,7 +7,6 @@ import pytest
 import torch
 
 from m3hl import methods, nets
-from m3hl.config.methods.omf import preset
 from m3hl.errors import UserError
 from m3hl.methods import omf
 from m3hl.methods.parts import losses as parts
@@ -312,8 +311,6 @@ VOLUMES = SLICES | {
 )
 def test_the_preset_is_as_the_page_says(kind, options, training):
     assert_published("omf", kind, options, training, decay=0.8)
-    with pytest.raises(UserError, match="unknown preset 'x' of method omf; there is released"):
-        preset("x", 2)
 
 
 def test_a_batch_that_cannot_be_halved_is_refused(run_settings):

@@ -9,8 +9,6 @@ from torch import nn
 
 from m3hl import methods
 from m3hl.compute.execution import Execution
-from m3hl.config.methods.ps_mt import preset
-from m3hl.errors import UserError
 from m3hl.methods import ps_mt
 from m3hl.methods.method import Selected
 from m3hl.methods.parts import t_vat
@@ -478,8 +476,6 @@ def test_the_presets_are_as_the_page_says():
     for kind, dice, training in (("acdc", "squared", (12, 12, 30_000)), ("la", "plain", (2, 2, 15_000))):
         assert_published("ps-mt", kind, PORT | {"dice": dice}, training)
         assert_published("ps-mt", kind, PORT | {"dice": dice, "probe": 10.0}, training, preset="paper")
-    with pytest.raises(UserError, match="unknown preset 'x' of method ps-mt; there are released, paper"):
-        preset("x", 2)
 
 
 def test_its_learning_curve_has_the_teachers_and_the_student(launch, run_settings, tmp_path):

@@ -1,5 +1,6 @@
 """Table 1 beside the paper's, the tests of all methods as a matrix, Dice against cost, and the answer."""
 
+import json
 import re
 from math import isnan
 
@@ -8,6 +9,8 @@ import pandas as pd
 import pytest
 from scipy import stats
 
+from m3hl.config.experiment import parse_config
+from m3hl.reporting.against_paper import paper_rows
 from m3hl.reporting.case_tests import ALPHA
 from m3hl.reporting.casewise import case_tests
 from m3hl.reporting.choice import FEW, choices
@@ -58,9 +61,13 @@ def test_methods_that_the_paper_lacks_stand_below_and_turned_knobs_do_not(table1
     pairs = of(table1_study, "acdc")["pairs"]
     published = {row.ours for row in table1("acdc")}
     facts = table1_study.methods
-    more = [name for name, method in facts.items() if method.as_published and method.algorithm not in published]
+    more = [
+        name for name, method in facts.items() if method.as_published("acdc") and method.algorithm not in published
+    ]
     assert [pair.line.row.method for pair in pairs if not pair.printed] == more
-    turned = {name for name, method in facts.items() if not method.as_published and name != method.algorithm}
+    turned = {
+        name for name, method in facts.items() if not method.as_published("acdc") and name != method.algorithm
+    }
     assert turned.isdisjoint(pair.line.row.method for pair in pairs if pair.line)
 
 
@@ -163,6 +170,58 @@ def test_the_answer_is_three_sentences(table1_study):
     assert re.search(r"Kendall's τ of \S+ on acdc \(\d+ methods\) and \S+ on la", paper)
     assert paper.endswith("neither confirms nor refutes it (see Results).")
     assert content["question"] == answer.QUESTION_OF_MANY
+
+
+def test_the_first_preset_stands_for_m3hl_and_without_it_another_is_told_of(tmp_path):
+    config = table1_config(seeds=(1,))
+    names = [run.method for run in config.runs() if run.dataset == "acdc"] + ["m3hl-paper"]
+    config = table1_config(
+        seeds=(1,),
+        methods=dict(config.model_dump(mode="json", exclude_defaults=True)["methods"])
+        | {"m3hl-paper": {"method": "m3hl", "preset": "paper"}},
+        experiments=[{"dataset": ["acdc"], "method": names, "labeled": [7], "seed": [1]}],
+    )
+    write_table1(tmp_path, config, cases=6)
+    assert "M³HL ranks" in answer.content(load_study(config, tmp_path))["sentences"][1]
+    (ours,) = (run for run in config.runs() if run.method == "m3hl")
+    (tmp_path / ours.path / "metrics.csv").unlink()
+    first, *_ = answer.content(load_study(config, tmp_path))["sentences"]
+    assert first.startswith("On acdc with 7 labeled patients, m3hl-paper ")
+
+
+def test_a_data_set_whose_weights_the_test_split_chose_is_not_told_of_beside_two_others(tmp_path):
+    config = table1_config(seeds=(1,))
+    values = config.model_dump(mode="json", exclude_defaults=True)
+    chosen = values["datasets"]["la"] | {"training": {"iterations": 600, "selection": "test"}}
+    block = next(block for block in values["experiments"] if block["dataset"] == ["la"])
+    config = table1_config(
+        seeds=(1,),
+        datasets=values["datasets"] | {"la-by-test": chosen},
+        experiments=[*values["experiments"], block | {"dataset": ["la-by-test"]}],
+    )
+    write_table1(tmp_path, config, cases=6)
+    for run in config.runs():
+        if run.dataset == "la-by-test":
+            record = tmp_path / run.path / "run.json"
+            record.write_text(json.dumps(json.loads(record.read_text()) | {"selection": {"rule": "test"}}))
+    said = " ".join(answer.content(load_study(config, tmp_path))["sentences"])
+    assert "on la" in said
+    assert "la-by-test" not in said
+
+
+def test_options_turned_on_one_data_set_leave_the_row_of_the_other_as_published(tmp_path):
+    config = table1_config(seeds=(1,))
+    values = config.model_dump(mode="json", exclude_defaults=True)
+    values["methods"]["bcp"] = {"method": "bcp", "by_dataset": {"la": {"pretraining_iterations": 9}}}
+    values["methods"]["short"] = {"method": "bcp", "options": {"pretraining_iterations": 9}}
+    values["experiments"][0]["method"].append("short")
+    for datasets in (values["datasets"], {k: v | {"training": {}} for k, v in values["datasets"].items()}):
+        study = load_study(parse_config(values | {"datasets": datasets}), tmp_path)
+        rows = {name: [row.method for row, _ in paper_rows(study, name)] for name in KINDS}
+        assert "bcp" in rows["acdc"]
+        # A smaller study scales what is counted in iterations; one of the published size that does is no row.
+        assert ("bcp" in rows["la"]) == bool(study.datasets["la"].differences)
+        assert "short" not in rows["acdc"]
 
 
 def test_the_answer_of_an_unfinished_table_says_so(tmp_path):

@@ -1,5 +1,8 @@
 """Which weights are kept: the first of the best, or the last."""
 
+import json
+from math import nan
+
 import pytest
 import torch
 from torch import nn
@@ -25,6 +28,8 @@ def offer_all(selection, network, dice):
         ("val", [10.0, 30.0, 20.0], 2),
         ("val", [10.0, 30.0, 30.0], 2),
         ("val", [0.0, 0.0], 1),
+        ("val", [nan, 10.0, nan, 5.0], 2),
+        ("val", [20.0, nan], 1),
         ("test", [5.0, 4.0], 1),
         ("last", [10.0, 30.0, 20.0], 3),
         ("last", [None, None], 2),
@@ -36,6 +41,13 @@ def test_the_first_of_the_best_or_the_last_is_kept(network, rule, dice, iteratio
     summary = {"network": "student", "rule": rule, "iteration": iteration, "dice": dice[iteration - 1]}
     assert selection.summary() == summary
     assert selection.weights["weight"].item() == iteration
+
+
+def test_without_a_structure_anywhere_the_first_weights_are_kept_and_no_dice_is_named(network):
+    selection = Selection("val", "student")
+    offer_all(selection, network, [nan, nan])
+    assert json.dumps(selection.summary(), allow_nan=False)
+    assert (selection.iteration, selection.dice) == (1, None)
 
 
 def test_kept_weights_do_not_change_with_the_network(network):

@@ -7,8 +7,8 @@ first. Where a method is published with a training of its own, `training(preset,
 one run, where it is more than one; `DIMENSIONS`, for which data a method is, where it is not for 2D and 3D.
 `DIAGNOSTICS` names what the method logs that is no part of its loss, such as a share of voxels or a ramp, with
 what a reader of the learning curves is told that it is. For `m3hl methods` there are `PUBLICATION`,
-`CODE_LICENSE` (of the released code, of which nothing is in here) and `COST`: the passes of a step, of the last
-stage, in those of supervised training on as many images.
+`CODE_LICENSE` (of the released code, of which nothing is in here) and `COST`: the network's passes of a step, of
+the last stage, in those of supervised training on as many images.
 
 The algorithm is the module of the same name in `m3hl.methods`. A new method is one module here and one there;
 nothing else names it. A dash in a method's name is an underscore in its module's.
@@ -53,6 +53,7 @@ def installed() -> dict[str, tuple[EntryPoint, ...]]:
     return {name: tuple(found.select(name=name)) for name in sorted(found.names)}
 
 
+@cache
 def is_ours(method: str) -> bool:
     """Return whether a method is one of the project's."""
     return method in names()

@@ -5,7 +5,6 @@ from typing import Any
 from pydantic import Field
 
 from m3hl.config.methods import bcp
-from m3hl.errors import UserError
 
 TITLE = "ABD"
 PUBLICATION, CODE_LICENSE = "Chi et al., CVPR 2024", "none"
@@ -27,6 +26,4 @@ class Options(bcp.Options):
 
 def preset(name: str, _: int) -> dict[str, Any]:
     """Return the keys that preset `name` sets."""
-    if name not in PRESETS:
-        raise UserError(f"unknown preset {name!r} of method abd; there is {', '.join(PRESETS)}")
     return {"background_dice": "whole_image"}

@@ -5,7 +5,6 @@ from typing import Any, Literal
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveInt
 
 from m3hl.config.methods.optimizer import OptimizerOptions, require_statistics
-from m3hl.errors import UserError
 
 TITLE = "AD-MT"
 PUBLICATION, CODE_LICENSE = "Zhao et al., ECCV 2024", "none"
@@ -66,8 +65,6 @@ PAPER: dict[str, Any] = {"combat": "entropy", "unlabeled_loss": "ce_and_dice"}
 
 def preset(name: str, dimensions: int) -> dict[str, Any]:
     """Return the keys that preset `name` sets for 2D or 3D data."""
-    if name not in PRESETS:
-        raise UserError(f"unknown preset {name!r} of method ad-mt; there are {', '.join(PRESETS)}")
     keys = {"learning_rate_power": 0.9, "learning_rate_lag": True} | (VOLUMES if dimensions == 3 else {})
     if name == "paper":
         keys |= PAPER | {"confidence_threshold": {2: 0.95, 3: 0.75}[dimensions]}

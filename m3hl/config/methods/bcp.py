@@ -5,7 +5,6 @@ from typing import Any, Literal
 from pydantic import Field, NonNegativeFloat, PositiveInt
 
 from m3hl.config.methods.optimizer import OptimizerOptions, require_streams
-from m3hl.errors import UserError
 
 TITLE = "BCP"
 PUBLICATION, CODE_LICENSE = "Bai et al., CVPR 2023", "MIT"
@@ -45,6 +44,10 @@ class Options(OptimizerOptions):
     ema_buffers: bool = True
     """Whether the batch-norm running statistics follow the student too."""
 
+    forward: Literal["separate", "joint"] = "separate"
+    """Whether the second stage's streams pass the networks one after the other (batch statistics of half a batch
+    each) or as one batch."""
+
     def check(self, crop: tuple[int, ...], labeled: int, unlabeled: int) -> None:
         """Raise `ValueError` for a crop or a batch that cannot be halved."""
         require_streams(crop, labeled, unlabeled)
@@ -63,6 +66,4 @@ VOLUMES: dict[str, Any] = {
 
 def preset(name: str, dimensions: int) -> dict[str, Any]:
     """Return the keys that preset `name` sets for 2D or 3D data."""
-    if name not in PRESETS:
-        raise UserError(f"unknown preset {name!r} of method bcp; there is {', '.join(PRESETS)}")
     return dict(VOLUMES) if dimensions == 3 else {}

@@ -8,7 +8,6 @@ from typing import Any, Literal
 from pydantic import NonNegativeFloat, NonNegativeInt, PositiveInt
 
 from m3hl.config.methods.optimizer import OptimizerOptions
-from m3hl.errors import UserError
 
 TITLE = "CPS"
 PUBLICATION, CODE_LICENSE = "Chen et al., CVPR 2021", "MIT (SSL4MIS)"
@@ -37,8 +36,6 @@ class Options(OptimizerOptions):
 
 def preset(name: str, dimensions: int) -> dict[str, Any]:
     """Return the keys that preset `name` sets for 2D or 3D data."""
-    if name not in PRESETS:
-        raise UserError(f"unknown preset {name!r} of method cps; there is {', '.join(PRESETS)}")
     by_dimension = {2: {}, 3: {"ramp_length": 40, "initialization": "normal"}}
     return {"learning_rate_power": 0.9} | by_dimension[dimensions]
 

@@ -11,7 +11,6 @@ from typing import Any, Literal
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveInt
 
 from m3hl.config.methods.optimizer import OptimizerOptions, require_statistics
-from m3hl.errors import UserError
 
 TITLE = "CutMix"
 PUBLICATION, CODE_LICENSE = "French et al., BMVC 2020", "MIT (photographs)"
@@ -89,8 +88,6 @@ MEAN_TEACHER: dict[str, Any] = {
 
 def preset(name: str, dimensions: int) -> dict[str, Any]:
     """Return the keys that preset `name` sets for 2D or 3D data."""
-    if name not in PRESETS:
-        raise UserError(f"unknown preset {name!r} of method cutmix; there are {', '.join(PRESETS)}")
     if name == "mean-teacher":
         return MEAN_TEACHER | {"ramp_length": {2: 200, 3: 40}[dimensions]}
     return BASELINE[dimensions] | (FRENCH if name == "french" else {})

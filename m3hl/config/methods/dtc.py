@@ -5,7 +5,6 @@ from typing import Any
 from pydantic import NonNegativeFloat
 
 from m3hl.config.methods import two_heads
-from m3hl.errors import UserError
 
 TITLE = "DTC"
 PUBLICATION, CODE_LICENSE = "Luo et al., AAAI 2021", "MIT; slices are our port"
@@ -26,8 +25,6 @@ PAPER: dict[str, Any] = {"distance_weight": 1.0, "dice": "plain", "ramp_length":
 
 def preset(name: str, dimensions: int) -> dict[str, Any]:
     """Return the keys that preset `name` sets for 2D or 3D data; where the paper is silent, the code decides."""
-    if name not in PRESETS:
-        raise UserError(f"unknown preset {name!r} of method dtc; there are {', '.join(PRESETS)}")
     return two_heads.PRESET[dimensions] | (PAPER if name == "paper" else {})
 
 

@@ -10,7 +10,6 @@ from typing import Any, Literal
 from pydantic import Field, NonNegativeFloat, PositiveInt
 
 from m3hl.config.methods.optimizer import OptimizerOptions, require_streams
-from m3hl.errors import UserError
 
 TITLE = "M³HL"
 PUBLICATION, CODE_LICENSE = "Liu et al., MICCAI 2025", "not known"
@@ -138,8 +137,6 @@ def preset(name: str, dimensions: int) -> dict[str, Any]:
 
     On 3D data `released` mixes by the mask, as its authors meant to; `mix: false` is the code as it stands.
     """
-    if name not in PRESETS:
-        raise UserError(f"unknown preset {name!r} of method m3hl; there are {', '.join(PRESETS)}")
     if name == "paper":
         return SILENT[dimensions] | PAPER
     return SILENT[dimensions] | RELEASED | RELEASED_ONLY[dimensions]

@@ -5,7 +5,6 @@ from typing import Any, Literal
 from pydantic import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 
 from m3hl.config.methods.optimizer import OptimizerOptions
-from m3hl.errors import UserError
 
 TITLE = "MC-Net+"
 PUBLICATION, CODE_LICENSE = "Wu et al., Medical Image Analysis 2022", "MIT"
@@ -46,8 +45,6 @@ BY_DIMENSION: dict[int, dict[str, Any]] = {
 
 def preset(name: str, dimensions: int) -> dict[str, Any]:
     """Return the keys that preset `name` sets for 2D or 3D data."""
-    if name not in PRESETS:
-        raise UserError(f"unknown preset {name!r} of method mc-net; there are {', '.join(PRESETS)}")
     return BY_DIMENSION[dimensions] | ({"decoders": 2} if name == "mc-net" else {})
 
 

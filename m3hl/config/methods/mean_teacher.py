@@ -5,7 +5,6 @@ from typing import Any, Literal
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveInt
 
 from m3hl.config.methods.optimizer import OptimizerOptions, require_statistics
-from m3hl.errors import UserError
 
 TITLE = "Mean teacher"
 PUBLICATION, CODE_LICENSE = "Tarvainen and Valpola, NeurIPS 2017", "MIT (SSL4MIS)"
@@ -53,8 +52,6 @@ VOLUMES: dict[str, Any] = POLYNOMIAL | {"consistency_start": 0, "ramp_length": 4
 
 def preset(name: str, dimensions: int) -> dict[str, Any]:
     """Return the keys that preset `name` sets for 2D or 3D data."""
-    if name not in PRESETS:
-        raise UserError(f"unknown preset {name!r} of method mean-teacher; there is {', '.join(PRESETS)}")
     return dict(SLICES if dimensions == 2 else VOLUMES)
 
 

@@ -5,7 +5,6 @@ from typing import Any, Literal
 from pydantic import Field, NonNegativeFloat, PositiveInt
 
 from m3hl.config.methods.optimizer import OptimizerOptions, require_statistics
-from m3hl.errors import UserError
 
 TITLE = "OMF"
 PUBLICATION, CODE_LICENSE = "Liu et al., MICCAI 2024", "none; slices are our port"
@@ -61,6 +60,4 @@ VOLUMES: dict[str, Any] = {
 
 def preset(name: str, dimensions: int) -> dict[str, Any]:
     """Return the keys that preset `name` sets for 2D or 3D data."""
-    if name not in PRESETS:
-        raise UserError(f"unknown preset {name!r} of method omf; there is {', '.join(PRESETS)}")
     return dict(SLICES if dimensions == 2 else VOLUMES)

@@ -8,7 +8,6 @@ from typing import Any, Literal
 from pydantic import Field, NonNegativeFloat, PositiveFloat
 
 from m3hl.config.methods.optimizer import OptimizerOptions, require_statistics
-from m3hl.errors import UserError
 
 TITLE = "PS-MT"
 PUBLICATION, CODE_LICENSE = "Liu et al., CVPR 2022", "MIT (photographs); ours is a port"
@@ -57,8 +56,6 @@ class Options(OptimizerOptions):
 
 def preset(name: str, dimensions: int) -> dict[str, Any]:
     """Return the keys that preset `name` sets for 2D or 3D data."""
-    if name not in PRESETS:
-        raise UserError(f"unknown preset {name!r} of method ps-mt; there are {', '.join(PRESETS)}")
     perturbed = {"probe": 10.0} if name == "paper" else {}
     return {"learning_rate_power": 0.9, "dice": {2: "squared", 3: "plain"}[dimensions]} | perturbed
 

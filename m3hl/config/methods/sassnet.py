@@ -5,7 +5,6 @@ from typing import Any
 from pydantic import NonNegativeFloat, PositiveFloat
 
 from m3hl.config.methods import two_heads
-from m3hl.errors import UserError
 
 TITLE = "SASSNet"
 PUBLICATION, CODE_LICENSE = "Li et al., MICCAI 2020", "none; slices are our port"
@@ -27,8 +26,6 @@ class Options(two_heads.TwoHeadOptions):
 
 def preset(name: str, dimensions: int) -> dict[str, Any]:
     """Return the keys that preset `name` sets for 2D or 3D data."""
-    if name not in PRESETS:
-        raise UserError(f"unknown preset {name!r} of method sassnet; there is {', '.join(PRESETS)}")
     return two_heads.PRESET[dimensions]
 
 

@@ -5,7 +5,6 @@ from typing import Any, Literal
 from pydantic import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 
 from m3hl.config.methods.optimizer import OptimizerOptions
-from m3hl.errors import UserError
 
 TITLE = "SS-Net"
 PUBLICATION, CODE_LICENSE = "Wu et al., MICCAI 2022", "MIT"
@@ -57,8 +56,6 @@ BY_DIMENSION: dict[int, dict[str, Any]] = {
 
 def preset(name: str, dimensions: int) -> dict[str, Any]:
     """Return the keys that preset `name` sets for 2D or 3D data."""
-    if name not in PRESETS:
-        raise UserError(f"unknown preset {name!r} of method ss-net; there is {', '.join(PRESETS)}")
     return BY_DIMENSION[dimensions]
 
 

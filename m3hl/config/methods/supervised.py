@@ -3,7 +3,6 @@
 from typing import Any, Literal
 
 from m3hl.config.methods.optimizer import OptimizerOptions
-from m3hl.errors import UserError
 
 TITLE = "Supervised"
 COST = 1.0
@@ -21,8 +20,6 @@ class Options(OptimizerOptions):
 
 def preset(name: str, dimensions: int) -> dict[str, Any]:
     """Return the baseline's settings: those of M³HL's released code, as far as they apply."""
-    if name not in PRESETS:
-        raise UserError(f"unknown preset {name!r} of method supervised; there is {', '.join(PRESETS)}")
     if dimensions == 3:
         return {"dice": "plain", "learning_rate_decay_every": 2500}
     return {}

@@ -5,7 +5,6 @@ from typing import Any, Literal
 from pydantic import PositiveInt
 
 from m3hl.config.methods import mean_teacher
-from m3hl.errors import UserError
 
 TITLE = "UA-MT"
 PUBLICATION, CODE_LICENSE = "Yu et al., MICCAI 2019", "none; slices: MIT (SSL4MIS)"
@@ -43,8 +42,6 @@ PAPER: dict[str, Any] = {
 
 def preset(name: str, dimensions: int) -> dict[str, Any]:
     """Return the keys that preset `name` sets for 2D or 3D data; where the paper is silent, the code decides."""
-    if name not in PRESETS:
-        raise UserError(f"unknown preset {name!r} of method ua-mt; there are {', '.join(PRESETS)}")
     return (SLICES if dimensions == 2 else VOLUMES) | (PAPER if name == "paper" else {})
 
 

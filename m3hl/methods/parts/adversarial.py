@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from m3hl.methods.parts.t_vat import unit
+from m3hl.methods.parts.noise import unit
 
 
 def direction(distance: Callable[[Tensor], Tensor], start: Tensor, probe: float) -> Tensor:

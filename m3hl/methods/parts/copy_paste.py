@@ -88,5 +88,8 @@ class CopyPaste(method.Method):
     def forward_streams(
         self, network: Callable[[Tensor], nets.Output], streams: Sequence[Tensor]
     ) -> list[nets.Output]:
-        """Pass the streams through a network one after the other, each with batch statistics of its own."""
-        return [network(stream) for stream in streams]
+        """Pass the streams through a network one after the other, or as one batch (`forward: joint`)."""
+        if self.options.forward == "separate":
+            return [network(stream) for stream in streams]
+        joint = network(torch.cat(list(streams)))
+        return [nets.Output(*halves) for halves in zip(*(t.chunk(2) for t in joint), strict=True)]

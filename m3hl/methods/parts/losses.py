@@ -43,7 +43,7 @@ def supervised_loss(
     dice: DiceForm = "squared",
     epsilon: float | None = 1e-5,
 ) -> Tensor:
-    """Return the loss of labeled samples, ½ (CE + Dice) or CE; without more, as most methods of Table 1 take it.
+    """Return the loss of labeled samples, ½ (CE + Dice) or CE.
 
     Args:
         logits: (B, C, *).

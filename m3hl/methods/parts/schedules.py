@@ -44,7 +44,7 @@ def ramp_of_run(batch: Batch, length: int | None, every: int, start: int = 0) ->
 
     The first iteration is number `start`.
     """
-    length = batch.iterations // every if length is None else length
+    length = max(1, batch.iterations // every) if length is None else length
     return gaussian_ramp(batch.iteration + start, length, every=every)
 
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from m3hl.methods.parts.noise import uniform
+from m3hl.methods.parts.noise import uniform, unit
 
 Decode = Callable[[list[Tensor]], Tensor]
 """From the features of all levels to logits (B, C, *)."""
@@ -45,10 +45,3 @@ def divergence(expected: Tensor, logits: Tensor) -> Tensor:
         logits: of Q, (B, C, *).
     """
     return (expected.exp() * (expected - logits.log_softmax(1))).sum() / len(logits)
-
-
-def unit(levels: Sequence[Tensor]) -> list[Tensor]:
-    """Return features (B, …) of several levels, scaled so that each sample's all together have the length 1."""
-    squares = torch.stack([level.flatten(1).square().sum(1) for level in levels])
-    length = squares.sum(0).sqrt() + 1e-8
-    return [level / length.view(-1, *[1] * (level.ndim - 1)) for level in levels]

@@ -45,7 +45,7 @@ def content(study: Study) -> dict[str, Any]:
 def standing_or_verdicts(study: Study, comparisons: list[Comparison]) -> list[str]:
     """Return M³HL's standing among many methods, else what its comparison with supervised training says."""
     if has_many(study) and 0 < len({comparison.method.dataset for comparison in comparisons}) <= MOST_DATASETS:
-        return standing(study)
+        return standing(study, comparisons) or verdicts(study, comparisons)
     return verdicts(study, comparisons)
 
 
@@ -148,8 +148,12 @@ def has_paper_settings(study: Study, dataset: str) -> bool:
 
 
 def in_paper(study: Study) -> list[str]:
-    """Return the data sets that the paper has numbers for."""
-    return [name for name, facts in study.datasets.items() if not facts.synthetic and facts.kind in LABELED]
+    """Return the data sets that the paper has numbers for, without those whose weights the test split chose."""
+    return [
+        name
+        for name, facts in study.datasets.items()
+        if not facts.synthetic and facts.kind in LABELED and not all(row.test_selected for row in study.rows(name))
+    ]
 
 
 def printed_gain(study: Study, dataset: str) -> str:

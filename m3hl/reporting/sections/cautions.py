@@ -14,10 +14,9 @@ CODE = "https://github.com/PHPJava666/M3HL"
 
 def content(study: Study) -> dict[str, Any]:
     """Return cautions, general ones first, and citations."""
-    one_seed = {row.labeled for name in study.datasets for row in study.rows(name) if len(row.runs) == 1}
     return {
         "test_selected": [result.run for result in study.results if result.test_selected],
-        "one_seed": bool(one_seed),
+        "one_seed": any(len(row.runs) == 1 for name in study.datasets for row in study.rows(name)),
         "datasets": list(study.datasets.values()),
         "paper": PAPER,
         "code": CODE,

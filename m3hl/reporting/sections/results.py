@@ -7,7 +7,7 @@ import pandas as pd
 
 from m3hl.evaluation.summary import RUN, run_means
 from m3hl.reporting import published
-from m3hl.reporting.against_paper import beside_paper
+from m3hl.reporting.against_paper import beside_paper, stands_for
 from m3hl.reporting.figures.dots import Dots, dots_drawing, percent_axis
 from m3hl.reporting.figures.scatter import Point, scatter
 from m3hl.reporting.figures.svg import Drawing
@@ -27,7 +27,6 @@ def content(study: Study) -> dict[str, Any]:
     return {
         "datasets": [dataset_content(study, name) for name in study.datasets],
         "methods": list(study.methods.values()),
-        "as_published": [name for name, method in study.methods.items() if method.as_published],
     }
 
 
@@ -58,6 +57,11 @@ def dataset_content(study: Study, name: str) -> dict[str, Any]:
         "beside": beside,
         "folded": len(beside) > UNFOLDED,
         "pairs": pairs,
+        "turned": [
+            study.methods[pair.line.row.method].label
+            for pair in pairs
+            if pair.line and not study.methods[pair.line.row.method].as_published(name)
+        ],
         "agreement": agreement(pairs),
         "plot": printed_plot(name, pairs),
         "exports": [
@@ -90,7 +94,7 @@ def others(study: Study, name: str) -> list[tuple[Row, str, str]]:
     for row in study.rows(name):
         records = [result.evaluation.others for result in row.ended if result.evaluation is not None]
         for network in dict.fromkeys(network for record in records for network in record):
-            dice = pd.Series([record[network].dice for record in records if network in record])
+            dice = pd.Series([record[network].dice for record in records if network in record], dtype=float)
             found.append((row, network.replace("_", " "), spread(dice.mean(), dice.std(), 1)))
     return found
 
@@ -117,7 +121,7 @@ def dots(study: Study, name: str, printed: tuple[published.Published, ...]) -> d
         keys = [tuple(result.run) for result in row.ended]
         found = [means[key] for key in keys if key in means]
         method, index = study.methods[row.method], list(study.methods).index(row.method)
-        compares = method.as_published and row.labeled == labeled
+        compares = row.labeled == labeled and stands_for(method, study.datasets[name])
         marks = [p.dice for p in printed if compares and p.ours == method.algorithm and not isnan(p.dice)]
         label = f"{method.label} {row.labeled}{dagger(row.test_selected)}"
         rows.append((row, Dots(label, index, found, marks)))

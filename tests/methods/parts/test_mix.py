@@ -9,7 +9,8 @@ import pytest
 import torch
 from scipy.stats import chisquare
 
-from m3hl.methods.parts.mix import draw_masks, mix
+from m3hl.methods.parts.mix import mix
+from m3hl.methods.parts.patch_masks import draw_masks
 
 CPU = torch.device("cpu")
 GRIDS = [

@@ -1,11 +1,12 @@
 """Schedules and ramps against closed forms, and against torch's own schedulers."""
 
 from math import exp
+from types import SimpleNamespace
 
 import pytest
 import torch
 
-from m3hl.methods.parts.schedules import gaussian_ramp, polynomial, step, warm_up_decay
+from m3hl.methods.parts.schedules import gaussian_ramp, polynomial, ramp_of_run, step, warm_up_decay
 
 TOTAL = 30
 
@@ -59,6 +60,11 @@ def test_the_ramp_goes_up_in_stairs(t, expected):
 
 def test_a_ramp_of_no_length_is_at_its_end():
     assert gaussian_ramp(0, 0) == 1
+
+
+def test_a_ramp_over_a_run_shorter_than_one_stair_begins_at_its_bottom():
+    batch = SimpleNamespace(iteration=0, iterations=20)
+    assert ramp_of_run(batch, None, 150) == pytest.approx(exp(-5))
 
 
 def test_the_share_of_a_teacher_that_stays_grows_to_its_decay():
