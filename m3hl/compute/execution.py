@@ -37,7 +37,8 @@ class Execution:
     def prepare(self, networks: list[nn.Module], *, deterministic: bool) -> None:
         """Set what torch keeps for the whole process, and compile the networks' forward passes in place."""
         if self.device.type == "cuda":
-            torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = self.precision != "float32"
+            # With bf16 what is kept out of autocast must be single precision, not TF32.
+            torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = self.precision == "tf32"
             # All batches have one shape, so that trying out every algorithm once pays.
             torch.backends.cudnn.benchmark = True
         if deterministic:

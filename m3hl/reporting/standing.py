@@ -69,8 +69,10 @@ def place(study: Study, comparison: Comparison, tests: list[CaseTest]) -> str:
             dice.setdefault(method, []).append(value)
     found = ranks([(method, fmean(values)) for method, values in dice.items()])
     ahead = [study.methods[name].label for name in sorted(found, key=found.get) if found[name] < found[row.method]]
+    seeds = {len(values) for values in dice.values()}
+    over = "" if len(seeds) == 1 else f" (means over {min(seeds)} to {max(seeds)} seeds)"
     behind = f", behind {sentence_list(ahead)}" if 0 < len(ahead) <= MOST_AHEAD else ""
     return (
         f"{row.dataset}, {above} of {count(len(against), 'method')} are clearly above supervised training, and "
-        f"M³HL ranks {found[row.method]} of {len(found)}{behind}"
+        f"M³HL ranks {found[row.method]} of {len(found)}{over}{behind}"
     )

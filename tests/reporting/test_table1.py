@@ -172,6 +172,18 @@ def test_the_answer_is_three_sentences(table1_study):
     assert content["question"] == answer.QUESTION_OF_MANY
 
 
+def test_a_rank_of_means_over_unequal_seeds_says_so(tmp_path):
+    config = table1_config(seeds=(1,))
+    values = config.model_dump(mode="json", exclude_defaults=True)
+    more = {"dataset": ["acdc"], "method": ["supervised", "m3hl"], "labeled": [7], "seed": [2, 3]}
+    config = parse_config(values | {"experiments": [*values["experiments"], more]})
+    write_table1(tmp_path, config, cases=6)
+    _, places, *_ = answer.content(load_study(config, tmp_path))["sentences"]
+    acdc, la = places.split("; on la")
+    assert " (means over 1 to 3 seeds)" in acdc
+    assert "means over" not in la
+
+
 def test_the_first_preset_stands_for_m3hl_and_without_it_another_is_told_of(tmp_path):
     config = table1_config(seeds=(1,))
     names = [run.method for run in config.runs() if run.dataset == "acdc"] + ["m3hl-paper"]
