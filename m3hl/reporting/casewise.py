@@ -77,7 +77,7 @@ def case_test(comparison: Comparison) -> CaseTest | None:
     rows = (comparison.method, comparison.baseline)
     first, second = ([result.run.seed for result in row.ended] for row in rows)
     seeds = tuple(seed for seed in first if seed in second)
-    ours, theirs = (case_scores(row, "published", seeds=seeds)["dice"] for row in rows)
+    ours, theirs = (case_dice(row, seeds) for row in rows)
     by_case = (ours - theirs).dropna()
     if by_case.empty:
         return None
@@ -87,28 +87,25 @@ def case_test(comparison: Comparison) -> CaseTest | None:
     return CaseTest(comparison, seeds, by_case, differences, grouped, result, nan)
 
 
-def case_scores(
-    row: Row, convention: Convention, *, by: Sequence[str] = (), seeds: Sequence[int] | None = None
-) -> pd.DataFrame:
+def case_dice(row: Row, seeds: Sequence[int]) -> pd.Series:
+    """Return the Dice of each case (percent), mean over seeds, by group and case, in the order of the cases."""
+    found = pd.concat([result.case_dice for result in row.ended if result.run.seed in seeds])
+    return found.groupby(level=["group", "case"], sort=False).mean()
+
+
+def case_scores(row: Row, convention: Convention, *, by: Sequence[str] = ()) -> pd.DataFrame:
     """Return the metrics of each case, mean over seeds of the means over structures.
 
     Args:
         row: a row with runs that have ended.
         convention: see `m3hl.evaluation.summary.CONVENTIONS`.
         by: "class" for each structure on its own.
-        seeds: those to take; None: all that have ended.
 
     Returns:
         `METRICS`, and the mean number of structures `missed` and `spurious`; indexed by `by`, group and case, in
         the order of the cases.
     """
-    rows = pd.concat(
-        [
-            result.metrics.assign(**result.run._asdict())
-            for result in row.ended
-            if seeds is None or result.run.seed in seeds
-        ]
-    )
+    rows = pd.concat([result.metrics.assign(**result.run._asdict()) for result in row.ended])
     means = case_means(rows, convention, [*RUN, *by, "group"])
     return means.groupby([*by, "group", "case"], sort=False)[[*METRICS, "missed", "spurious"]].mean()
 

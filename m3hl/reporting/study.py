@@ -11,7 +11,7 @@ import pandas as pd
 from m3hl.config.experiment import Config, Run
 from m3hl.config.run import RunSettings
 from m3hl.errors import UserError
-from m3hl.evaluation.summary import RUN, read_metrics
+from m3hl.evaluation.summary import RUN, case_means, read_metrics
 from m3hl.reporting.facts import DatasetFacts, MethodFacts, dataset_facts, method_facts
 from m3hl.reporting.records import EvaluationRecord, TrainingRecord, read_record
 
@@ -49,6 +49,15 @@ class RunResult:
     def test_selected(self) -> bool:
         """Whether the test split chose the weights, so that every number of this run is too good."""
         return self.record is not None and self.record.selection.rule == "test"
+
+    @cached_property
+    def case_dice(self) -> pd.Series:
+        """Mean Dice over structures (percent) of each case, by group and case, in their order.
+
+        Of a run that has ended. Made once, as every comparison of its method reads it.
+        """
+        means = case_means(self.metrics.assign(**self.run._asdict()), "published", [*RUN, "group"])
+        return means.set_index(["group", "case"])["dice"]
 
     @property
     def predictions(self) -> Path:

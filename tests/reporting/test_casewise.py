@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from m3hl.evaluation.metrics import COLUMNS
-from m3hl.reporting.casewise import case_scores, case_tests, holm, paired_test
+from m3hl.reporting.casewise import case_dice, case_scores, case_tests, holm, paired_test
 from m3hl.reporting.study import load_study
 
 FLAGS = dict.fromkeys(("missed", "spurious", "absent"), False)
@@ -98,7 +98,7 @@ def test_a_case_is_the_mean_over_structures_and_seeds(study):
     dice = {("m3hl", 1): cases, ("m3hl", 2): {("a", "a"): (50, 50, 50), ("b", "b"): (20, 20, 20)}}
     (_, row) = with_dice(study, dice).rows("hearts")
     assert case_scores(row, "published")["dice"].to_dict() == {("a", "a"): 40, ("b", "b"): 15}
-    assert case_scores(row, "published", seeds=[1])["dice"].to_dict() == {("a", "a"): 30, ("b", "b"): 10}
+    assert case_dice(row, [1]).to_dict() == {("a", "a"): 30, ("b", "b"): 10}
     by_class = case_scores(row, "published", by=["class"])["dice"]
     assert by_class["2", "a", "a"] == 55
 
