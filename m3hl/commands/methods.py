@@ -13,6 +13,7 @@ HEADS = {
     "dimensions": "data",
     "presets": "presets",
     "stages": "stages",
+    "own_network": "own network",
     "cost": "cost",
     "paper": "paper",
     "code_license": "licence of the released code",
@@ -24,8 +25,9 @@ HEADS = {
 def command(as_json: bool) -> None:
     """List the project's methods and those of installed packages.
 
-    The first preset is the default. Cost: the passes of a step, of the last stage, in those of supervised training
-    on as many images. No code of others is in here, whatever its licence.
+    The first preset is the default. Own network: whether a configuration can name one. Cost: the passes of a step,
+    of the last stage, in those of supervised training on as many images. No code of others is in here, whatever
+    its licence.
     """
     rows = [row(name) for name in [*methods.names(), *methods.installed()]]
     if as_json:
@@ -42,13 +44,14 @@ def row(name: str) -> dict[str, Any]:
     """Return what there is to say of a method; None where it does not say."""
     from m3hl.methods import stages_of
 
-    module, stages = methods.load(name), stages_of(name)
+    module, stages, able = methods.load(name), stages_of(name), methods.dimensions(name)
     return {
         "method": name,
         "title": getattr(module, "TITLE", name),
-        "dimensions": list(methods.dimensions(name)),
+        "dimensions": list(able),
         "presets": list(module.PRESETS),
         "stages": [stage.stage for stage in stages if len(stages) > 1],
+        "own_network": not module.Options(**methods.preset(name, module.PRESETS[0], able[0])).beyond_logits(),
         "cost": getattr(module, "COST", None),
         "paper": getattr(module, "PUBLICATION", None),
         "code_license": getattr(module, "CODE_LICENSE", None),
@@ -62,5 +65,6 @@ def shown(values: dict[str, Any]) -> dict[str, str]:
         "dimensions": ", ".join(f"{n}D" for n in values["dimensions"]),
         "presets": ", ".join(values["presets"]),
         "stages": ", ".join(values["stages"]) or "–",
+        "own_network": "yes" if values["own_network"] else "–",
         "cost": "–" if cost is None else f"{cost:.2f}",
     }

@@ -26,7 +26,7 @@ class Method(CopyPaste):
 
     def __init__(self, settings: RunSettings) -> None:
         super().__init__(settings)
-        self.student = nets.build(settings.dimensions, len(settings.classes) + 1, settings.channels)
+        self.student = self.new_network()
         self.teacher = copy.deepcopy(self.student).requires_grad_(False)
         self.join(Team())
 
@@ -84,7 +84,7 @@ class Method(CopyPaste):
         if self.options.forward == "separate":
             return super().forward_streams(network, streams)
         joint = network(torch.cat(list(streams)))
-        return [nets.Output(*halves) for halves in zip(*(t.chunk(2) for t in joint), strict=True)]
+        return [type(joint)(*halves) for halves in zip(*(t.chunk(2) for t in joint), strict=True)]
 
     def features(
         self, name: str, student: list[nets.Output], teacher: list[nets.Output]

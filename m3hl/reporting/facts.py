@@ -50,7 +50,8 @@ class MethodFacts:
         algorithm: module in `m3hl.methods`.
         label: what tables call it.
         note: preset and single knobs, e.g. "preset released; mask_ratio 0.3".
-        as_published: whether no single knob is turned, so that it stands for a row of Table 1.
+        as_published: whether neither network nor a single knob is another, so that it stands for a row of Table 1.
+        own_network: whether it trains another network than ours, and so stands for no row.
     """
 
     name: str
@@ -58,6 +59,7 @@ class MethodFacts:
     label: str
     note: str
     as_published: bool
+    own_network: bool = False
 
 
 def dataset_facts(name: str, config: DatasetConfig, results: Path) -> DatasetFacts:
@@ -81,6 +83,7 @@ def dataset_facts(name: str, config: DatasetConfig, results: Path) -> DatasetFac
 def method_facts(name: str, config: MethodConfig) -> MethodFacts:
     """Return what the configuration says about a method."""
     parts = [f"preset {config.preset}"] if config.preset else []
+    parts += [f"network {config.network}"] if config.network else []
     parts += [f"{key} {plain(value)}" for key, value in config.options.items()]
     parts += [
         f"{key} {plain(value)} on {data}"
@@ -88,8 +91,9 @@ def method_facts(name: str, config: MethodConfig) -> MethodFacts:
         for key, value in keys.items()
     ]
     label = methods.load(config.method).TITLE if name == config.method else name
-    as_published = not config.options and not config.by_dataset
-    return MethodFacts(name, config.method, label, "; ".join(parts) or "default settings", as_published)
+    as_published = not (config.options or config.by_dataset or config.network)
+    note = "; ".join(parts) or "default settings"
+    return MethodFacts(name, config.method, label, note, as_published, config.network is not None)
 
 
 def size(config: DatasetConfig) -> str:

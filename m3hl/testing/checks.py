@@ -1,7 +1,7 @@
 """What every method of the project is held to, as functions: each raises `AssertionError` where one does not hold.
 
 A method is named as a configuration names it, such as "./my_method.py"; `options` are single knobs, for what a
-small run must have otherwise than a preset (a ramp of four iterations).
+small run must have otherwise than a preset (a ramp of four iterations), and `network` one of a user's own.
 """
 
 from collections.abc import Callable, Iterator
@@ -38,26 +38,31 @@ WAITS = (
 Options = dict[str, Any] | None
 
 
-def check_runs(method: str, dimensions: int, options: Options = None, iterations: int = 20) -> Training:
+def check_runs(
+    method: str, dimensions: int, options: Options = None, network: str | None = None, iterations: int = 20
+) -> Training:
     """Train for some iterations, validated and selected; return the training, whose history holds the losses."""
-    training = run(settings(method, dimensions, options, iterations=iterations, validate_every=iterations // 2))
+    length = {"iterations": iterations, "validate_every": iterations // 2}
+    training = run(settings(method, dimensions, options, network, **length))
     assert training.iteration >= iterations
     return training
 
 
-def check_deterministic(method: str, dimensions: int = 2, options: Options = None) -> None:
+def check_deterministic(
+    method: str, dimensions: int = 2, options: Options = None, network: str | None = None
+) -> None:
     """Train twice: every bit is the same."""
-    chosen = settings(method, dimensions, options)
+    chosen = settings(method, dimensions, options, network)
     first, second = state(run(chosen)), state(run(chosen))
     assert first == second, f"{method}: two runs differ; draw random numbers from batch.rng or batch.generator()"
 
 
-def check_killed(method: str, dimensions: int = 2, options: Options = None) -> None:
+def check_killed(method: str, dimensions: int = 2, options: Options = None, network: str | None = None) -> None:
     """Let a run end without a word before and between checkpoints: taken up, it ends with a whole one's bits.
 
     Every second iteration is followed by a checkpoint, the others are where the run ends.
     """
-    chosen = settings(method, dimensions, options)
+    chosen = settings(method, dimensions, options, network)
     with every_checkpoint(), TemporaryDirectory() as folder:
         whole = run(chosen)
         for last in range(1, whole.iteration, 2):
@@ -70,21 +75,25 @@ def check_killed(method: str, dimensions: int = 2, options: Options = None) -> N
             )
 
 
-def check_labels_unread(method: str, dimensions: int = 2, options: Options = None) -> None:
+def check_labels_unread(
+    method: str, dimensions: int = 2, options: Options = None, network: str | None = None
+) -> None:
     """Train where the labels of unlabeled cases are wrong: no weight changes."""
-    chosen = settings(method, dimensions, options)
+    chosen = settings(method, dimensions, options, network)
     first, second = (bits(run(chosen, poisoned=poisoned).method.state_dict()) for poisoned in (False, True))
     assert first == second, f"{method}: labels of unlabeled cases are read"
 
 
-def check_bf16(method: str, dimensions: int = 2, options: Options = None) -> None:
+def check_bf16(method: str, dimensions: int = 2, options: Options = None, network: str | None = None) -> None:
     """Train in bf16: losses and weights are finite, or the training says that they are not."""
-    run(settings(method, dimensions, options), precision="bf16")
+    run(settings(method, dimensions, options, network), precision="bf16")
 
 
-def check_gradients(method: str, dimensions: int = 2, options: Options = None, iterations: int = 6) -> None:
+def check_gradients(
+    method: str, dimensions: int = 2, options: Options = None, network: str | None = None, iterations: int = 6
+) -> None:
     """Train: every parameter that an optimizer has gets a gradient that is not 0, in one of some iterations."""
-    for stage, updates in steps(method, dimensions, options):
+    for stage, updates in steps(method, dimensions, options, network):
         reached: set[str] = set()
         for iteration in range(iterations):
             step(stage, updates, batch(stage, iteration, iterations), Execution(torch.device("cpu")))
@@ -94,19 +103,21 @@ def check_gradients(method: str, dimensions: int = 2, options: Options = None, i
         assert not asleep, f"{method}: no gradient reaches {', '.join(asleep)}"
 
 
-def check_no_waiting(method: str, dimensions: int = 2, options: Options = None) -> None:
+def check_no_waiting(
+    method: str, dimensions: int = 2, options: Options = None, network: str | None = None
+) -> None:
     """Do two steps in which nothing is asked of a tensor that a GPU would have to answer before it goes on."""
-    for stage, updates in steps(method, dimensions, options):
+    for stage, updates in steps(method, dimensions, options, network):
         for iteration in range(2):
             given = batch(stage, iteration, 6)
             with Watch(method):
                 step(stage, updates, given, Execution(torch.device("cpu")))
 
 
-def check_all(method: str, dimensions: int = 2, options: Options = None) -> None:
+def check_all(method: str, dimensions: int = 2, options: Options = None, network: str | None = None) -> None:
     """Make every check of this module, for 2D or 3D data."""
     for check in CHECKS:
-        check(method, dimensions, options)
+        check(method, dimensions, options, network)
 
 
 CHECKS: tuple[Callable[..., object], ...] = (
@@ -144,9 +155,11 @@ class Watch(TorchDispatchMode):
         return func(*args, **(kwargs or {}))
 
 
-def steps(method: str, dimensions: int, options: Options) -> Iterator[tuple[Method, list[Update]]]:
+def steps(
+    method: str, dimensions: int, options: Options, network: str | None
+) -> Iterator[tuple[Method, list[Update]]]:
     """Yield each stage of a small run, new, and its updates."""
-    chosen = settings(method, dimensions, options)
+    chosen = settings(method, dimensions, options, network)
     for number in range(len(methods.stages(chosen))):
         torch.manual_seed(5)
         stage = methods.build(chosen, number).train()

@@ -25,7 +25,13 @@ LABELED = 2
 """Of the four training cases."""
 
 
-def study(method: str, dimensions: int, options: dict[str, Any] | None = None, **training: Any) -> Config:
+def study(
+    method: str,
+    dimensions: int,
+    options: dict[str, Any] | None = None,
+    network: str | None = None,
+    **training: Any,
+) -> Config:
     """Return a configuration with one small data set, called d, and a method, called m."""
     small = {"channels": 2, "crop": CROP[dimensions], "labeled_batch": 2, "unlabeled_batch": 2}
     dataset = {
@@ -36,13 +42,19 @@ def study(method: str, dimensions: int, options: dict[str, Any] | None = None, *
         "classes": ["blob"],
         "training": small | {"iterations": 6, "validate_every": 2, "selection": "val"} | training,
     }
-    methods = {"m": {"method": method, "options": options or {}}}
+    methods = {"m": {"method": method, "options": options or {}, "network": network}}
     return parse_config({"name": "test", "datasets": {"d": dataset}, "methods": methods})
 
 
-def settings(method: str, dimensions: int, options: dict[str, Any] | None = None, **training: Any) -> RunSettings:
+def settings(
+    method: str,
+    dimensions: int,
+    options: dict[str, Any] | None = None,
+    network: str | None = None,
+    **training: Any,
+) -> RunSettings:
     """Return the settings of a small run."""
-    return study(method, dimensions, options, **training).settings(Run("d", "m", LABELED, 5))
+    return study(method, dimensions, options, network, **training).settings(Run("d", "m", LABELED, 5))
 
 
 def cases(dimensions: int, splits: Mapping[str, int] = SPLITS, *, poisoned: bool = False) -> Iterator[Case]:
