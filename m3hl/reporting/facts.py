@@ -90,10 +90,11 @@ def method_facts(name: str, config: MethodConfig) -> MethodFacts:
         for data, keys in config.by_dataset.items()
         for key, value in keys.items()
     ]
-    label = methods.load(config.method).TITLE if name == config.method else name
-    as_published = not (config.options or config.by_dataset or config.network)
+    own_network = config.network is not None
+    label = methods.load(config.method).TITLE if name == config.method and not own_network else name
+    as_published = not (config.options or config.by_dataset or own_network)
     note = "; ".join(parts) or "default settings"
-    return MethodFacts(name, config.method, label, note, as_published, config.network is not None)
+    return MethodFacts(name, config.method, label, note, as_published, own_network)
 
 
 def size(config: DatasetConfig) -> str:

@@ -35,6 +35,15 @@ def test_a_step_is_taken_from_the_rung_with_most_of_its_changes(content_of):
     assert [row[4] for row in table.cells[1:]] == ["–", "−10.00", "+5.00", "−1.00", "+6.00"]
 
 
+def test_a_network_of_a_users_own_is_no_rung(content_of, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "net.py").write_text("")
+    own = {"preset": "paper", "network": "./net.py", "options": {"consistency_loss": False}}
+    steps = {"paper": {"preset": "paper"}, "one": STEPS["one"], "own": own}
+    (ladder,) = content_of(small(steps, kind="acdc", labeled=7))["d"]["ladders"]
+    assert [rung.line.row.method for rung in ladder["rungs"]] == ["paper", "one"]
+
+
 def test_a_step_counts_only_seeds_that_both_rungs_have(content_of):
     methods = {name: STEPS[name] for name in ("paper", "one", "three")}
     dice = {("paper", 1): 70.0, ("paper", 2): 50.0, ("one", 1): 72.0, ("three", 2): 90.0}

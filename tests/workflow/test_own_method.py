@@ -1,4 +1,4 @@
-"""A method and a network of a user's own in the pipeline: rows of the table, what an edit runs again, and where."""
+"""A method and a network of a user's own in the pipeline: rows of the table, and what an edit runs again."""
 
 import copy
 import json
