@@ -5,7 +5,7 @@ small run must have otherwise than a preset (a ramp of four iterations), and `ne
 """
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -17,11 +17,12 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from m3hl import methods
 from m3hl.compute.execution import Execution
-from m3hl.data.batches import Batch
+from m3hl.data.batches import Batch, Batches
 from m3hl.methods.method import Method
 from m3hl.methods.update import Update
-from m3hl.testing.small import CROP, bits, run, settings, state
+from m3hl.testing.small import CPU, CROP, bits, run, settings, state, store
 from m3hl.training import checkpoint
+from m3hl.training.history import History
 from m3hl.training.state import Training
 from m3hl.training.step import step
 
@@ -33,6 +34,7 @@ WAITS = (
     "unique_consecutive",
     "unique_dim",
     "equal",
+    "bincount",
 )
 """Operations after which a GPU's program cannot go on before the GPU has said what came out."""
 Options = dict[str, Any] | None
@@ -58,18 +60,20 @@ def check_deterministic(
 
 
 def check_killed(method: str, dimensions: int = 2, options: Options = None, network: str | None = None) -> None:
-    """Let a run end without a word before and between checkpoints: taken up, it ends with a whole one's bits.
+    """Let a run end without a word after each iteration: taken up, it ends with a whole one's bits.
 
-    Every second iteration is followed by a checkpoint, the others are where the run ends.
+    Every second iteration is followed by a checkpoint.
     """
     chosen = settings(method, dimensions, options, network)
     with every_checkpoint(), TemporaryDirectory() as folder:
         whole = run(chosen)
-        for last in range(1, whole.iteration, 2):
+        for last in range(whole.iteration):
             work = Path(folder) / str(last)
             with dying_after(last), suppress(Dead):
                 run(chosen, work)
-            assert state(run(chosen, work)) == state(whole), (
+            taken_up = run(chosen, work)
+            assert bool(taken_up.resumed_at) == (last > 1), f"{method}: killed after {last}, it began anew"
+            assert state(taken_up) == state(whole), (
                 f"{method}: killed after {last} iterations, the run ends with other bits; keep what an iteration "
                 "hands on to the next in buffers or submodules"
             )
@@ -96,7 +100,7 @@ def check_gradients(
     for stage, updates in steps(method, dimensions, options, network):
         reached: set[str] = set()
         for iteration in range(iterations):
-            step(stage, updates, batch(stage, iteration, iterations), Execution(torch.device("cpu")))
+            step(stage, updates, batch(stage, iteration, iterations), Execution(CPU))
             reached |= {name for name, p in stage.named_parameters() if p.grad is not None and p.grad.any()}
         stepped = {id(p) for update in updates for group in update.optimizer.param_groups for p in group["params"]}
         asleep = [name for name, p in stage.named_parameters() if id(p) in stepped and name not in reached]
@@ -106,12 +110,17 @@ def check_gradients(
 def check_no_waiting(
     method: str, dimensions: int = 2, options: Options = None, network: str | None = None
 ) -> None:
-    """Do two steps in which nothing is asked of a tensor that a GPU would have to answer before it goes on."""
-    for stage, updates in steps(method, dimensions, options, network):
-        for iteration in range(2):
-            given = batch(stage, iteration, 6)
-            with Watch(method):
-                step(stage, updates, given, Execution(torch.device("cpu")))
+    """Do three steps in which nothing is asked of a tensor that a GPU would have to answer before it goes on."""
+    execution, history = Execution(CPU), History()
+    with store(dimensions) as data:
+        for stage, updates in steps(method, dimensions, options, network):
+            counts = stage.labeled_batch, stage.unlabeled_batch
+            with (
+                closing(Batches.load(data, stage.settings, CPU, counts, execution.budget())) as batches,
+                Watch(method),
+            ):
+                for iteration in range(3):
+                    history.add(step(stage, updates, batches.draw(iteration), execution))
 
 
 def check_all(method: str, dimensions: int = 2, options: Options = None, network: str | None = None) -> None:
