@@ -7,7 +7,7 @@ import torch
 
 from m3hl.compute.execution import Execution
 from m3hl.config.datasets import describe
-from m3hl.config.experiment import Run, parse_config
+from m3hl.config.experiment import Run
 from m3hl.data.store import Store
 from m3hl.data.store_writer import write_store
 from m3hl.testing import small
@@ -35,32 +35,14 @@ SMALL = {
 """Options without which a small run is impossible, or would end before a ramp has moved."""
 
 
+def small_options(method, dimensions):
+    """Return these for a method and 2D or 3D data."""
+    return SMALL.get(method, {}) | SMALL.get((method, dimensions), {})
+
+
 def study(dimensions, *, method="supervised", options=None, **training):
     """Return a configuration with one data set of one's own, called d, and one method, called m."""
-    training = {
-        "channels": 2,
-        "crop": small.CROP[dimensions],
-        "labeled_batch": 2,
-        "unlabeled_batch": 2,
-        "iterations": 6,
-        "validate_every": 2,
-        "selection": "val",
-    } | training
-    dataset = {
-        "kind": "custom",
-        "source": "folder",
-        "path": "x.csv",
-        "dimensions": dimensions,
-        "classes": ["blob"],
-    }
-    options = SMALL.get(method, {}) | SMALL.get((method, dimensions), {}) | (options or {})
-    return parse_config(
-        {
-            "name": "test",
-            "datasets": {"d": dataset | {"dimensions": dimensions, "classes": ["blob"], "training": training}},
-            "methods": {"m": {"method": method, "options": options}},
-        }
-    )
+    return small.study(method, dimensions, small_options(method, dimensions) | (options or {}), **training)
 
 
 @pytest.fixture(scope="session")

@@ -133,9 +133,10 @@ def test_every_command_exists(page):
 
 @pages(PAGES)
 def test_every_example_is_a_valid_configuration(page, tmp_path, monkeypatch):
-    # Where the page on methods of one's own has put one.
+    # Where the pages on methods and networks of one's own have put them.
     monkeypatch.chdir(tmp_path)
     write_skeleton("my_method", tmp_path)
+    (tmp_path / "my_net.py").write_text("")
     assert not wrong_examples(page.read_text(encoding="utf-8"))
 
 

@@ -6,11 +6,13 @@ from pathlib import Path
 import click
 
 from m3hl import options
+from m3hl.config import networks
 from m3hl.config.experiment import load_config
 from m3hl.files.atomic import write_text
 from m3hl.provenance.origin import Stopwatch
 from m3hl.provenance.records import write_record
 from m3hl.provenance.seal import Seal
+from m3hl.provenance.stages import own_networks
 
 
 @click.command(context_settings={"show_default": True})
@@ -61,9 +63,9 @@ def command(
         run / f"{prefix}{name}" for name in ("evaluation.json", "predictions.h5", "metrics.csv")
     )
     seal = Seal(record, whole, "evaluate", dataset, inputs=[store, run / "best.pt"])
-    weights = Weights.load(run / "best.pt")
+    weights = Weights.load(run / "best.pt", own_networks(whole))
     stride = study.evaluation.stride or description.stride
-    with Store(store) as data:
+    with Store(store) as data, networks.blamed(weights.settings.network):
         data.require(weights.settings.dimensions, weights.settings.classes, weights.settings.shrink)
         data.require_frame(weights.frame)
         protocol = Protocol(weights.settings.crop, stride, description.largest_component, data.shrink)

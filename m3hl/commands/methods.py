@@ -14,6 +14,7 @@ HEADS = {
     "dimensions": "data",
     "presets": "presets",
     "stages": "stages",
+    "own_network": "own network",
     "cost": "cost",
     "paper": "paper",
     "code_license": "licence of the released code",
@@ -30,9 +31,9 @@ HEADS = {
 def command(as_json: bool) -> None:
     """List the project's methods and those of installed packages.
 
-    The first preset is the default. Cost: the network's passes of a step, of the last stage, in those of
-    supervised training on as many images; further decoders and discriminators come on top. No code of others is
-    in here, whatever its licence.
+    The first preset is the default. Own network: whether a configuration can name one. Cost: the network's passes
+    of a step, of the last stage, in those of supervised training on as many images; further decoders and
+    discriminators come on top. No code of others is in here, whatever its licence.
     """
     rows = [row(name) for name in [*methods.names(), *methods.installed()]]
     if as_json:
@@ -51,13 +52,14 @@ def row(name: str) -> dict[str, Any]:
     from m3hl.reporting.lineage import lineage
 
     known = lineage(name)
-    module, stages = methods.load(name), stages_of(name)
+    module, stages, able = methods.load(name), stages_of(name), methods.dimensions(name)
     return {
         "method": name,
         "title": getattr(module, "TITLE", name),
-        "dimensions": list(methods.dimensions(name)),
+        "dimensions": list(able),
         "presets": list(module.PRESETS),
         "stages": [stage.stage for stage in stages if len(stages) > 1],
+        "own_network": not module.Options(**methods.preset(name, module.PRESETS[0], able[0])).beyond_logits(),
         "cost": getattr(module, "COST", None),
         "paper": getattr(module, "PUBLICATION", None),
         "code_license": getattr(module, "CODE_LICENSE", None),
@@ -72,5 +74,6 @@ def shown(values: dict[str, Any]) -> dict[str, str]:
         "dimensions": ", ".join(f"{n}D" for n in values["dimensions"]),
         "presets": ", ".join(values["presets"]),
         "stages": ", ".join(values["stages"]) or "–",
+        "own_network": "yes" if values["own_network"] else "–",
         "cost": "–" if cost is None else f"{cost:.2f}",
     }

@@ -16,6 +16,12 @@ from m3hl import options
     type=options.PATH,
     help="A trained run's best.pt. Given several times, the mean of the runs' probabilities decides.",
 )
+@click.option(
+    "--network",
+    "networks",
+    multiple=True,
+    help="A network of your own that weights are of, as a configuration names it: its code is run.",
+)
 @click.option("--out", required=True, type=options.PATH, help="Folder for the label maps (NIfTI).")
 @click.option(
     "--stride",
@@ -28,6 +34,7 @@ from m3hl import options
 def command(
     images: tuple[Path, ...],
     weights: tuple[Path, ...],
+    networks: tuple[str, ...],
     out: Path,
     stride: tuple[int, int, int] | None,
     probabilities: bool,
@@ -44,7 +51,7 @@ def command(
     from m3hl.inference.weights import Weights
 
     predict(
-        [Weights.load(path) for path in weights],
+        [Weights.load(path, networks) for path in weights],
         images,
         out,
         stride=stride,

@@ -13,7 +13,7 @@ from m3hl.files.lock import alone
 from m3hl.provenance.origin import Stopwatch
 from m3hl.provenance.records import write_record
 from m3hl.provenance.seal import Seal
-from m3hl.provenance.stages import code, source_of
+from m3hl.provenance.stages import code, network_source, source_of
 
 
 @click.command(context_settings={"show_default": True})
@@ -84,7 +84,7 @@ def command(
     from m3hl.training.results import save_weights
 
     # Now, as it may be edited while it trains.
-    whose = source_of(settings.method)
+    whose = source_of(settings.method) | network_source(settings.network)
     stopwatch, where = Stopwatch(), choose_device(device or study.dataset(dataset).device, threads)
     meter = EnergyMeter(where)
     execution = Execution(where, precision, compilation, None if image_memory is None else image_memory * 2**20)

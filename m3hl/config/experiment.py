@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, NamedTuple, Self
 
 from pydantic import Field, PositiveInt, StringConstraints, ValidationError, model_validator
 
-from m3hl.config import methods
+from m3hl.config import methods, networks
 from m3hl.config.base import Model
 from m3hl.config.dataset import DatasetConfig
 from m3hl.config.datasets import describe
@@ -31,6 +31,9 @@ class MethodConfig(Model):
     """One of the method's presets; left out, the first."""
     options: dict[str, Any] = {}
     """Single knobs that differ from the preset."""
+    network: str | None = None
+    """A network of your own in place of the U-Net or V-Net, for methods that need logits alone: `./FILE.py`, or
+    `PACKAGE.MODULE:CLASS` (docs/own-network.md)."""
     by_dataset: dict[Name, dict[str, Any]] = {}
     """Further ones on single data sets, by their names in `datasets`."""
 
@@ -130,6 +133,8 @@ class Config(Model):
                 f"{run.method} on {run.dataset}: method {method.method} is for {able[0]}D data, not for "
                 f"{description.dimensions}D; leave this pair out"
             )
+        if method.network is not None:
+            networks.require_there(method.network)
         preset = method.preset or methods.load(method.method).PRESETS[0]
         options = methods.preset(method.method, preset, description.dimensions) | method.options
         try:
@@ -138,6 +143,7 @@ class Config(Model):
                     method=method.method,
                     preset=preset,
                     options=options,
+                    network=method.network,
                     dimensions=description.dimensions,
                     classes=description.classes,
                     labeled=run.labeled,

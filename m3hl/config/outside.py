@@ -39,17 +39,26 @@ def module_of(path: str) -> str:
 
 def load_file(path: str) -> ModuleType:
     """Return the module in a file; raises `UserError` where there is none, or where it cannot be imported."""
+    require_file(path)
+    return load(module_of(path), path)
+
+
+def require_file(path: str) -> None:
+    """Raise `UserError` where there is no such file, or none that can be imported."""
     if not Path(path).is_file():
-        image = os.environ.get("APPTAINER_CONTAINER") or os.environ.get("SINGULARITY_CONTAINER")
-        inside = f", in the container {image}" if image else ""
         raise UserError(
-            f"{path}: there is no such file from {Path.cwd()} on {platform.node()}{inside}; correct the path, "
-            "which is relative to the working directory, or put the file where every machine and container of "
-            "the run sees it"
+            f"{path}: there is no such file from {Path.cwd()} on {platform.node()}{in_container()}; correct the "
+            "path, which is relative to the working directory, or put the file where every machine and container "
+            "of the run sees it"
         )
     if "." in Path(path).stem:
         raise UserError(f"{path}: a dot in its name keeps this file from being imported; rename it")
-    return load(module_of(path), path)
+
+
+def in_container() -> str:
+    """Return in words which container this is, "" for none."""
+    image = os.environ.get("APPTAINER_CONTAINER") or os.environ.get("SINGULARITY_CONTAINER")
+    return f", in the container {image}" if image else ""
 
 
 def load(name: str, shown: str) -> ModuleType:
@@ -130,6 +139,22 @@ def root(package: str) -> Path | None:
         return None
     folders = list(spec.submodule_search_locations or ())
     return Path(folders[0]) if folders else Path(spec.origin or "")
+
+
+def source(name: str) -> Path | None:
+    """Return the file of a module or package, None where there is none; nothing is imported."""
+    package, *parts = name.split(".")
+    return source_in(root(package), package, parts)
+
+
+def source_in(folder: Path | None, package: str, parts: list[str]) -> Path | None:
+    """Return the same for a package whose folder (or file, or None) is known."""
+    if folder is None or folder.is_file():
+        return folder if not parts else None
+    path = folder.joinpath(*parts)
+    # The folder of a user's file is no package of its own making: nothing in it is imported unasked.
+    path = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+    return path if path.is_file() and (parts or not package.startswith(PREFIX)) else None
 
 
 def label(package: str, file: Path) -> str:

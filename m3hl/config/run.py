@@ -3,7 +3,16 @@
 from functools import cached_property
 from typing import Literal, Self
 
-from pydantic import ConfigDict, PositiveInt, SerializeAsAny, ValidationInfo, field_validator, model_validator
+from pydantic import (
+    ConfigDict,
+    PositiveInt,
+    SerializeAsAny,
+    SerializerFunctionWrapHandler,
+    ValidationInfo,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
 
 from m3hl.config import methods
 from m3hl.config.base import Model
@@ -32,6 +41,8 @@ class RunSettings(Model):
     """Name of the preset that `options` started from."""
     options: SerializeAsAny[OptimizerOptions]
     """The method's knobs."""
+    network: str | None = None
+    """A network of a user's own (`m3hl.config.networks`); None: the U-Net or the V-Net."""
     dimensions: Literal[2, 3]
     classes: tuple[str, ...]
     channels: PositiveInt
@@ -67,7 +78,20 @@ class RunSettings(Model):
         if any(n % DIVISOR for n in self.crop):
             raise ValueError(f"crop {list(self.crop)} must be a multiple of {DIVISOR} along each axis")
         self.options.check(self.crop, self.labeled_batch, self.unlabeled_batch)
+        if self.network is not None and (wanted := self.options.beyond_logits()):
+            raise ValueError(
+                f"method {self.method} reads {wanted} of its network, and {self.network} has logits alone; leave "
+                "network out, or take a method that m3hl methods calls one for own networks"
+            )
         return self
+
+    @model_serializer(mode="wrap")
+    def _as_before(self, serialize: SerializerFunctionWrapHandler) -> dict[str, object]:
+        """Leave out a network that is not there: runs of earlier versions have no such key, and are the same."""
+        values = serialize(self)
+        if self.network is None:
+            values.pop("network", None)
+        return values
 
     @cached_property
     def digest(self) -> str:

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from m3hl.config import networks
 from m3hl.config.datasets import describe
 from m3hl.data.case import Geometry
 from m3hl.data.checks import check_image
@@ -67,7 +68,8 @@ class Segmenter:
         if len(self.runs) > 1:
             return self.with_probabilities(volume, geometry)[0]
         seen = self.prepared(self.first, volume, geometry)
-        (labels,) = self.protocols[0].segment(self.first.network, [seen], [volume.shape])
+        with networks.blamed(self.first.settings.network):
+            (labels,) = self.protocols[0].segment(self.first.network, [seen], [volume.shape])
         return labels.cpu().numpy()
 
     def with_probabilities(self, volume: np.ndarray, geometry: Geometry) -> tuple[np.ndarray, np.ndarray]:
@@ -75,7 +77,8 @@ class Segmenter:
         total: Tensor | None = None
         for run, protocol in zip(self.runs, self.protocols, strict=True):
             seen = self.prepared(run, volume, geometry)
-            probability = protocol.probabilities(run.network, seen, volume.shape)
+            with networks.blamed(run.settings.network):
+                probability = protocol.probabilities(run.network, seen, volume.shape)
             total = probability if total is None else total + probability
         mean = total / len(self.runs)
         return self.protocols[0].decided(mean).cpu().numpy(), mean.cpu().numpy()

@@ -6,7 +6,6 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor, nn
 
-from m3hl import nets
 from m3hl.config.run import RunSettings
 from m3hl.data.batches import Batch
 from m3hl.methods import bcp
@@ -29,7 +28,7 @@ class Method(bcp.Boxed):
 
     def __init__(self, settings: RunSettings) -> None:
         super().__init__(settings)
-        self.student_1 = nets.build(settings.dimensions, len(settings.classes) + 1, settings.channels)
+        self.student_1 = self.new_network()
         self.student_2, self.teacher = (copy.deepcopy(self.student_1) for _ in range(2))
         self.teacher.requires_grad_(False)
 

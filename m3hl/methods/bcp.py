@@ -4,7 +4,6 @@ import copy
 
 from torch import Tensor, nn
 
-from m3hl import nets
 from m3hl.config.run import RunSettings
 from m3hl.data.batches import Batch
 from m3hl.methods.method import Selected
@@ -42,7 +41,7 @@ class Pretraining(Boxed):
         super().__init__(settings)
         self.unlabeled_batch = 0
         self.keeps_momentum = self.options.hand_over_momentum
-        self.student = nets.build(settings.dimensions, len(settings.classes) + 1, settings.channels)
+        self.student = self.new_network()
 
     @classmethod
     def length(cls, settings: RunSettings) -> int:
@@ -74,7 +73,7 @@ class Method(Boxed):
 
     def __init__(self, settings: RunSettings) -> None:
         super().__init__(settings)
-        self.student = nets.build(settings.dimensions, len(settings.classes) + 1, settings.channels)
+        self.student = self.new_network()
         self.teacher = copy.deepcopy(self.student).requires_grad_(False)
 
     def take_over(self, selected: dict[str, Selected], updates: list[Update]) -> None:

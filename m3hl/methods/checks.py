@@ -24,7 +24,7 @@ def check_results(method: Method) -> None:
         try:
             require_fitting(method.settings, network.state_dict(), members(network))
         except ValueError as error:
-            raise mistake(method, f"result {name!r}: {error}; make it by nets.build for these settings") from error
+            raise mistake(method, f"result {name!r}: {error}; make it by self.new_network()") from error
 
 
 def check_updates(method: Method, updates: Iterable[Update]) -> None:

@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterable
 import torch
 from torch import Tensor, nn
 
-from m3hl import nets
 from m3hl.config.run import RunSettings
 from m3hl.data.batches import Batch
 from m3hl.methods import method
@@ -18,9 +17,7 @@ class Method(method.Method):
 
     def __init__(self, settings: RunSettings) -> None:
         super().__init__(settings)
-        self.network_1, self.network_2 = (
-            nets.build(settings.dimensions, len(settings.classes) + 1, settings.channels) for _ in range(2)
-        )
+        self.network_1, self.network_2 = (self.new_network() for _ in range(2))
         if self.options.initialization == "normal":
             draw_convolutions(self.network_1, nn.init.kaiming_normal_)
             draw_convolutions(self.network_2, nn.init.xavier_normal_)

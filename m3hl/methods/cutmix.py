@@ -27,11 +27,6 @@ class Method(method.Method):
         self.teacher = copy.deepcopy(self.student) if starts_as_student else self.new_network()
         self.teacher.requires_grad_(False)
 
-    def new_network(self) -> nn.Module:
-        """Return a network with random weights."""
-        settings = self.settings
-        return nets.build(settings.dimensions, len(settings.classes) + 1, settings.channels)
-
     def losses(self, batch: Batch) -> dict[str, Tensor]:
         """Return L = L_sup + w(t) · L_con; the unlabeled batch's halves are a and b, and pairs go by position."""
         options = self.options

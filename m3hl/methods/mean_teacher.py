@@ -3,7 +3,6 @@
 import torch
 from torch import Tensor, nn
 
-from m3hl import nets
 from m3hl.config.run import RunSettings
 from m3hl.data.batches import Batch
 from m3hl.methods import method
@@ -22,9 +21,7 @@ class Method(method.Method):
     def __init__(self, settings: RunSettings) -> None:
         super().__init__(settings)
         # The teacher's own random weights matter in the first iteration, whose update makes it the student.
-        self.student, self.teacher = (
-            nets.build(settings.dimensions, len(settings.classes) + 1, settings.channels) for _ in range(2)
-        )
+        self.student, self.teacher = (self.new_network() for _ in range(2))
         self.teacher.requires_grad_(False)
 
     def losses(self, batch: Batch) -> dict[str, Tensor]:

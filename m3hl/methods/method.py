@@ -9,6 +9,7 @@ from m3hl.compute.team import Team
 from m3hl.config.run import RunSettings
 from m3hl.data.batches import Batch
 from m3hl.errors import UserError
+from m3hl.inference.network import new_network
 from m3hl.methods.parts.optimization import sgd_update
 from m3hl.methods.update import Update
 from m3hl.nets.output import Output
@@ -51,6 +52,10 @@ class Method(nn.Module):
         self.settings, self.options = settings, settings.options
         self.labeled_batch, self.unlabeled_batch = settings.labeled_batch, settings.unlabeled_batch
 
+    def new_network(self) -> nn.Module:
+        """Return a network with random weights: a U-Net or V-Net, or what the configuration names in its place."""
+        return new_network(self.settings)
+
     @classmethod
     def length(cls, settings: RunSettings) -> int:
         """Return the iterations of this stage."""
@@ -74,7 +79,7 @@ class Method(nn.Module):
     def results(self) -> dict[str, nn.Module]:
         """Return the networks that are selected, each by its own validation, by name; the first is the result.
 
-        Each is as `nets.build` makes it, as it is saved without its class.
+        Each is as `new_network` makes it, or an `nets.Ensemble` of such, as it is saved without its class.
         """
         return {"student": self.student}
 

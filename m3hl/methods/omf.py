@@ -25,7 +25,7 @@ class Pretraining(method.Method):
     def __init__(self, settings: RunSettings) -> None:
         super().__init__(settings)
         self.unlabeled_batch = 0
-        self.student = nets.build(settings.dimensions, len(settings.classes) + 1, settings.channels)
+        self.student = self.new_network()
 
     @classmethod
     def length(cls, settings: RunSettings) -> int:
@@ -65,7 +65,7 @@ class Method(method.Method):
     def __init__(self, settings: RunSettings) -> None:
         super().__init__(settings)
         self.labeled_batch = 0
-        self.student = nets.build(settings.dimensions, len(settings.classes) + 1, settings.channels)
+        self.student = self.new_network()
         # Never updated: no more than its running statistics move, in its own passes.
         self.teacher = copy.deepcopy(self.student).requires_grad_(False)
 

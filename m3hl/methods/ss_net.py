@@ -3,7 +3,6 @@
 import torch
 from torch import Tensor, nn
 
-from m3hl import nets
 from m3hl.config.run import RunSettings
 from m3hl.data.batches import Batch
 from m3hl.methods import method
@@ -19,9 +18,8 @@ class Method(method.Method):
 
     def __init__(self, settings: RunSettings) -> None:
         super().__init__(settings)
-        classes = len(settings.classes) + 1
-        self.student = nets.build(settings.dimensions, classes, settings.channels)
-        self.prototypes = Prototypes(settings.channels, classes)
+        self.student = self.new_network()
+        self.prototypes = Prototypes(settings.channels, len(settings.classes) + 1)
 
     def trained(self) -> list[nn.Module]:
         """Return the network and the prototypes' heads, which are neither validated nor exported."""

@@ -2,7 +2,6 @@
 
 from torch import Tensor
 
-from m3hl import nets
 from m3hl.config.run import RunSettings
 from m3hl.data.batches import Batch
 from m3hl.methods import method
@@ -15,7 +14,7 @@ class Method(method.Method):
     def __init__(self, settings: RunSettings) -> None:
         super().__init__(settings)
         self.labeled_batch, self.unlabeled_batch = settings.labeled_batch + settings.unlabeled_batch, 0
-        self.student = nets.build(settings.dimensions, len(settings.classes) + 1, settings.channels)
+        self.student = self.new_network()
 
     def losses(self, batch: Batch) -> dict[str, Tensor]:
         """Return the loss of one batch."""

@@ -6,9 +6,9 @@ from types import ModuleType
 from torch import nn
 
 from m3hl.nets.ensemble import Ensemble
-from m3hl.nets.output import Output, Upsampling
+from m3hl.nets.output import LogitsAlone, Output, Upsampling
 
-__all__ = ["Ensemble", "Output", "build", "build_decoder"]
+__all__ = ["Ensemble", "LogitsAlone", "Output", "build", "build_decoder"]
 
 NETWORKS = {2: "UNet", 3: "VNet"}
 """Class by dimension, in the module of its name in small letters."""

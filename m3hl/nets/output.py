@@ -26,6 +26,16 @@ class Output(NamedTuple):
     head_input: Tensor
 
 
+class LogitsAlone(NamedTuple):
+    """What a network of a user's own gives of a forward pass: it has no features that we know by name.
+
+    Attributes:
+        logits: (B, classes, *).
+    """
+
+    logits: Tensor
+
+
 class Encoded(NamedTuple):
     """What an encoder returns; its decoder takes the levels.
 

@@ -127,6 +127,7 @@ def differing(before: Any, now: Any, path: str = "") -> list[str]:
     if not (isinstance(before, dict) and isinstance(now, dict)):
         return [] if before == now else [path]
     parts = (
-        differing(before.get(key), now.get(key), f"{path}.{key}".lstrip(".")) for key in sorted({*before, *now})
+        differing(before.get(key), now.get(key), f"{path}.{key}" if path else key)
+        for key in sorted({*before, *now})
     )
     return [found for part in parts for found in part]

@@ -91,13 +91,7 @@ def imports(name: str) -> tuple[str, ...]:
 def source(name: str) -> Path | None:
     """Return the file of a module or package, None where there is none."""
     package, *parts = name.split(".")
-    root = ROOT if package == ROOT.name else outside.root(package)
-    if root is None or root.is_file():
-        return root if not parts else None
-    path = root.joinpath(*parts)
-    # The folder of a user's file is no package of its own making: nothing in it is imported unasked.
-    path = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
-    return path if path.is_file() and (parts or not package.startswith(outside.PREFIX)) else None
+    return outside.source_in(ROOT, package, parts) if package == ROOT.name else outside.source(name)
 
 
 def files_of(name: str) -> list[Path]:

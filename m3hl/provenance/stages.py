@@ -1,13 +1,15 @@
 """What each stage of the pipeline reads: keys of the configuration, and source files."""
 
+import hashlib
 import json
+from importlib.metadata import packages_distributions, version
 from pathlib import Path
 
-from m3hl.config import methods, outside
+from m3hl.config import methods, networks, outside
 from m3hl.config.datasets import describe
 from m3hl.config.experiment import Config
 from m3hl.files.digests import sha256_file
-from m3hl.provenance.fingerprint import fingerprint
+from m3hl.provenance.fingerprint import fingerprint, sources
 
 IDENTITY = {"kind", "source", "dimensions", "classes", "labels", "normalization", "shrink"}
 DATA = IDENTITY | {"path", "download", "phantom", "crop_around", "hold_out"}
@@ -62,7 +64,15 @@ def modules(config: Config, stage: str, dataset: str | None = None, method: str 
             found.append(methods.module_path(name))
         if methods.is_ours(name) and stage == "train":
             found.append(f"m3hl.methods.{methods.module_name(name)}")
+    if stage in ("train", "evaluate"):
+        found += [networks.module_path(name) for name in own_networks(config, method)]
     return found
+
+
+def own_networks(config: Config, method: str | None = None) -> list[str]:
+    """Return the networks of a user's own that a method of a configuration names (None: all that are named)."""
+    used = [config.method(method)] if method is not None else config.methods.values()
+    return sorted({one.network for one in used if one.network is not None})
 
 
 def read_methods(config: Config, stage: str, method: str | None) -> set[str]:
@@ -84,3 +94,23 @@ def source_of(method: str) -> dict[str, dict[str, str]]:
         return {"method_source": {"file": method, "sha256": sha256_file(Path(method))}}
     (entry,) = methods.installed()[method]
     return {"method_source": methods.package_of(entry) | {"module": entry.module}}
+
+
+def network_source(network: str | None) -> dict[str, dict[str, str]]:
+    """Return which file or package a network of a user's own is of; nothing for one of the project's."""
+    if network is None:
+        return {}
+    where, _ = networks.place(network)
+    if outside.is_path(where):
+        return {"network_source": {"file": network, "sha256": sha256_file(Path(where))}}
+    package = packages_distributions().get(where.partition(".")[0], [where])[0]
+    return {"network_source": {"package": package, "version": version(package), "module": network}}
+
+
+def network_digest(network: str | None) -> str | None:
+    """Return the digest of what lies outside of this package of a network's source, wherever; None: it is ours."""
+    if network is None:
+        return None
+    found = sources([networks.module_path(network)])
+    lines = sorted(digest for name, digest in found.items() if outside.is_label(name))
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()

@@ -73,7 +73,7 @@ def stands_for(method: MethodFacts, dataset: DatasetFacts) -> bool:
 
     A study of another size scales what methods count in iterations; there it stands under its own name.
     """
-    scaled = dataset.differences and method.name == method.algorithm
+    scaled = dataset.differences and method.name == method.algorithm and not method.own_network
     return method.as_published(dataset.name) or bool(scaled)
 
 

@@ -51,6 +51,7 @@ class MethodFacts:
         label: what tables call it.
         note: preset and single knobs, e.g. "preset released; mask_ratio 0.3".
         turned, turned_on: whether single knobs are turned, and the data sets on which some are besides.
+        own_network: whether it trains another network than ours, and so stands for no row.
     """
 
     name: str
@@ -59,10 +60,11 @@ class MethodFacts:
     note: str
     turned: bool = False
     turned_on: frozenset[str] = frozenset()
+    own_network: bool = False
 
     def as_published(self, dataset: str) -> bool:
-        """Return whether no single knob is turned on a data set: it stands for its row of Table 1."""
-        return not self.turned and dataset not in self.turned_on
+        """Return whether neither network nor a single knob is another on a data set: it stands for its row."""
+        return not (self.turned or dataset in self.turned_on or self.own_network)
 
 
 def dataset_facts(name: str, config: DatasetConfig, results: Path) -> DatasetFacts:
@@ -86,16 +88,18 @@ def dataset_facts(name: str, config: DatasetConfig, results: Path) -> DatasetFac
 def method_facts(name: str, config: MethodConfig) -> MethodFacts:
     """Return what the configuration says about a method."""
     parts = [f"preset {config.preset}"] if config.preset else []
+    parts += [f"network {config.network}"] if config.network else []
     parts += [f"{key} {plain(value)}" for key, value in config.options.items()]
     parts += [
         f"{key} {plain(value)} on {data}"
         for data, keys in config.by_dataset.items()
         for key, value in keys.items()
     ]
-    label = methods.load(config.method).TITLE if name == config.method else name
+    own_network = config.network is not None
+    label = methods.load(config.method).TITLE if name == config.method and not own_network else name
     turned_on = frozenset(data for data, keys in config.by_dataset.items() if keys)
     note = "; ".join(parts) or "default settings"
-    return MethodFacts(name, config.method, label, note, bool(config.options), turned_on)
+    return MethodFacts(name, config.method, label, note, bool(config.options), turned_on, own_network)
 
 
 def size(config: DatasetConfig) -> str:

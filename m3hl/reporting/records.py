@@ -44,6 +44,7 @@ class Provenance(Record):
     gpu_energy_kj: float | None = None
     store_sha256: str | None = None
     method_source: dict[str, str] | None = None
+    network_source: dict[str, str] | None = None
 
 
 class Selected(Record):

@@ -86,7 +86,7 @@ def side_by_side(study: Study, dataset: str, found: list[Line]) -> list[Pair]:
 
 def in_table(method: MethodFacts, dataset: str) -> bool:
     """Return whether a method is a row of the table: as published, or under the method's own name."""
-    return method.as_published(dataset) or method.name == method.algorithm
+    return method.as_published(dataset) or (method.name == method.algorithm and not method.own_network)
 
 
 def ranks(values: list[tuple[object, float]]) -> dict[object, int]:

@@ -1,11 +1,11 @@
 """What every method of the project is held to, as functions: each raises `AssertionError` where one does not hold.
 
 A method is named as a configuration names it, such as "./my_method.py"; `options` are single knobs, for what a
-small run must have otherwise than a preset (a ramp of four iterations).
+small run must have otherwise than a preset (a ramp of four iterations), and `network` one of a user's own.
 """
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -17,11 +17,12 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from m3hl import methods
 from m3hl.compute.execution import Execution
-from m3hl.data.batches import Batch
+from m3hl.data.batches import Batch, Batches
 from m3hl.methods.method import Method
 from m3hl.methods.update import Update
-from m3hl.testing.small import CROP, bits, run, settings, state
+from m3hl.testing.small import CPU, CROP, bits, run, settings, state, store
 from m3hl.training import checkpoint
+from m3hl.training.history import History
 from m3hl.training.state import Training
 from m3hl.training.step import step
 
@@ -33,80 +34,99 @@ WAITS = (
     "unique_consecutive",
     "unique_dim",
     "equal",
+    "bincount",
 )
 """Operations after which a GPU's program cannot go on before the GPU has said what came out."""
 Options = dict[str, Any] | None
 
 
-def check_runs(method: str, dimensions: int, options: Options = None, iterations: int = 20) -> Training:
+def check_runs(
+    method: str, dimensions: int, options: Options = None, network: str | None = None, iterations: int = 20
+) -> Training:
     """Train for some iterations, validated and selected; return the training, whose history holds the losses."""
-    training = run(settings(method, dimensions, options, iterations=iterations, validate_every=iterations // 2))
+    length = {"iterations": iterations, "validate_every": iterations // 2}
+    training = run(settings(method, dimensions, options, network, **length))
     assert training.iteration >= iterations
     return training
 
 
-def check_deterministic(method: str, dimensions: int = 2, options: Options = None) -> None:
+def check_deterministic(
+    method: str, dimensions: int = 2, options: Options = None, network: str | None = None
+) -> None:
     """Train twice: every bit is the same."""
-    chosen = settings(method, dimensions, options)
+    chosen = settings(method, dimensions, options, network)
     first, second = state(run(chosen)), state(run(chosen))
     assert first == second, f"{method}: two runs differ; draw random numbers from batch.rng or batch.generator()"
 
 
-def check_killed(method: str, dimensions: int = 2, options: Options = None) -> None:
-    """Let a run end without a word before and between checkpoints: taken up, it ends with a whole one's bits.
+def check_killed(method: str, dimensions: int = 2, options: Options = None, network: str | None = None) -> None:
+    """Let a run end without a word after each iteration: taken up, it ends with a whole one's bits.
 
-    Every second iteration is followed by a checkpoint, the others are where the run ends.
+    Every second iteration is followed by a checkpoint.
     """
-    chosen = settings(method, dimensions, options)
+    chosen = settings(method, dimensions, options, network)
     with every_checkpoint(), TemporaryDirectory() as folder:
         whole = run(chosen)
-        for last in range(1, whole.iteration, 2):
+        for last in range(whole.iteration):
             work = Path(folder) / str(last)
             with dying_after(last), suppress(Dead):
                 run(chosen, work)
-            assert state(run(chosen, work)) == state(whole), (
+            taken_up = run(chosen, work)
+            assert bool(taken_up.resumed_at) == (last > 1), f"{method}: killed after {last}, it began anew"
+            assert state(taken_up) == state(whole), (
                 f"{method}: killed after {last} iterations, the run ends with other bits; keep what an iteration "
                 "hands on to the next in buffers or submodules"
             )
 
 
-def check_labels_unread(method: str, dimensions: int = 2, options: Options = None) -> None:
+def check_labels_unread(
+    method: str, dimensions: int = 2, options: Options = None, network: str | None = None
+) -> None:
     """Train where the labels of unlabeled cases are wrong: no weight changes."""
-    chosen = settings(method, dimensions, options)
+    chosen = settings(method, dimensions, options, network)
     first, second = (bits(run(chosen, poisoned=poisoned).method.state_dict()) for poisoned in (False, True))
     assert first == second, f"{method}: labels of unlabeled cases are read"
 
 
-def check_bf16(method: str, dimensions: int = 2, options: Options = None) -> None:
+def check_bf16(method: str, dimensions: int = 2, options: Options = None, network: str | None = None) -> None:
     """Train in bf16: losses and weights are finite, or the training says that they are not."""
-    run(settings(method, dimensions, options), precision="bf16")
+    run(settings(method, dimensions, options, network), precision="bf16")
 
 
-def check_gradients(method: str, dimensions: int = 2, options: Options = None, iterations: int = 6) -> None:
+def check_gradients(
+    method: str, dimensions: int = 2, options: Options = None, network: str | None = None, iterations: int = 6
+) -> None:
     """Train: every parameter that an optimizer has gets a gradient that is not 0, in one of some iterations."""
-    for stage, updates in steps(method, dimensions, options):
+    for stage, updates in steps(method, dimensions, options, network):
         reached: set[str] = set()
         for iteration in range(iterations):
-            step(stage, updates, batch(stage, iteration, iterations), Execution(torch.device("cpu")))
+            step(stage, updates, batch(stage, iteration, iterations), Execution(CPU))
             reached |= {name for name, p in stage.named_parameters() if p.grad is not None and p.grad.any()}
         stepped = {id(p) for update in updates for group in update.optimizer.param_groups for p in group["params"]}
         asleep = [name for name, p in stage.named_parameters() if id(p) in stepped and name not in reached]
         assert not asleep, f"{method}: no gradient reaches {', '.join(asleep)}"
 
 
-def check_no_waiting(method: str, dimensions: int = 2, options: Options = None) -> None:
-    """Do two steps in which nothing is asked of a tensor that a GPU would have to answer before it goes on."""
-    for stage, updates in steps(method, dimensions, options):
-        for iteration in range(2):
-            given = batch(stage, iteration, 6)
-            with Watch(method):
-                step(stage, updates, given, Execution(torch.device("cpu")))
+def check_no_waiting(
+    method: str, dimensions: int = 2, options: Options = None, network: str | None = None
+) -> None:
+    """Do three steps in which nothing is asked of a tensor that a GPU would have to answer before it goes on."""
+    execution, history = Execution(CPU), History()
+    with store(dimensions) as data:
+        for stage, updates in steps(method, dimensions, options, network):
+            counts = stage.labeled_batch, stage.unlabeled_batch
+            with (
+                closing(Batches.load(data, stage.settings, CPU, counts, execution.budget())) as batches,
+                Watch(method),
+            ):
+                for iteration in range(3):
+                    history.add(step(stage, updates, batches.draw(iteration), execution))
 
 
-def check_all(method: str, dimensions: int = 2, options: Options = None) -> None:
+def check_all(method: str, dimensions: int = 2, options: Options = None, network: str | None = None) -> None:
     """Make every check of this module, for 2D or 3D data."""
     for check in CHECKS:
-        check(method, dimensions, options)
+        check(method, dimensions, options, network)
 
 
 CHECKS: tuple[Callable[..., object], ...] = (
@@ -144,9 +164,11 @@ class Watch(TorchDispatchMode):
         return func(*args, **(kwargs or {}))
 
 
-def steps(method: str, dimensions: int, options: Options) -> Iterator[tuple[Method, list[Update]]]:
+def steps(
+    method: str, dimensions: int, options: Options, network: str | None
+) -> Iterator[tuple[Method, list[Update]]]:
     """Yield each stage of a small run, new, and its updates."""
-    chosen = settings(method, dimensions, options)
+    chosen = settings(method, dimensions, options, network)
     for number in range(len(methods.stages(chosen))):
         torch.manual_seed(5)
         stage = methods.build(chosen, number).train()

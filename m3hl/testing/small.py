@@ -1,6 +1,7 @@
 """Runs that take a second or two, on drawn data that are written into a temporary folder."""
 
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -18,6 +19,7 @@ from m3hl.data.store_writer import write_store
 from m3hl.training.loop import train
 from m3hl.training.state import Training
 
+CPU = torch.device("cpu")
 SHAPE = {2: (3, 20, 24), 3: (24, 20, 18)}
 CROP = {2: (32, 32), 3: (32, 32, 32)}
 SPLITS = {"train": 4, "val": 1, "test": 1}
@@ -25,7 +27,13 @@ LABELED = 2
 """Of the four training cases."""
 
 
-def study(method: str, dimensions: int, options: dict[str, Any] | None = None, **training: Any) -> Config:
+def study(
+    method: str,
+    dimensions: int,
+    options: dict[str, Any] | None = None,
+    network: str | None = None,
+    **training: Any,
+) -> Config:
     """Return a configuration with one small data set, called d, and a method, called m."""
     small = {"channels": 2, "crop": CROP[dimensions], "labeled_batch": 2, "unlabeled_batch": 2}
     dataset = {
@@ -36,13 +44,19 @@ def study(method: str, dimensions: int, options: dict[str, Any] | None = None, *
         "classes": ["blob"],
         "training": small | {"iterations": 6, "validate_every": 2, "selection": "val"} | training,
     }
-    methods = {"m": {"method": method, "options": options or {}}}
+    methods = {"m": {"method": method, "options": options or {}, "network": network}}
     return parse_config({"name": "test", "datasets": {"d": dataset}, "methods": methods})
 
 
-def settings(method: str, dimensions: int, options: dict[str, Any] | None = None, **training: Any) -> RunSettings:
+def settings(
+    method: str,
+    dimensions: int,
+    options: dict[str, Any] | None = None,
+    network: str | None = None,
+    **training: Any,
+) -> RunSettings:
     """Return the settings of a small run."""
-    return study(method, dimensions, options, **training).settings(Run("d", "m", LABELED, 5))
+    return study(method, dimensions, options, network, **training).settings(Run("d", "m", LABELED, 5))
 
 
 def cases(dimensions: int, splits: Mapping[str, int] = SPLITS, *, poisoned: bool = False) -> Iterator[Case]:
@@ -62,6 +76,24 @@ def cases(dimensions: int, splits: Mapping[str, int] = SPLITS, *, poisoned: bool
             yield Case(f"{split}{number}", f"{split}{number}", split, image, label.astype(np.uint8), None)
 
 
+@contextmanager
+def store(dimensions: int, *, poisoned: bool = False) -> Iterator[Store]:
+    """Yield the data of a small run."""
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "store.h5"
+        write_store(
+            path,
+            kind="custom",
+            source="folder",
+            description=describe(study("supervised", dimensions).dataset("d")),
+            source_sha256="0" * 64,
+            cases=cases(dimensions, poisoned=poisoned),
+            labeled_order=[f"train{n}" for n in range(SPLITS["train"])],
+        )
+        with Store(path) as data:
+            yield data
+
+
 def run(
     chosen: RunSettings,
     work: Path | None = None,
@@ -70,26 +102,15 @@ def run(
     precision: Precision = "float32",
 ) -> Training:
     """Train a small run on the CPU; with a folder, what an interrupted run left there is taken up."""
-    with TemporaryDirectory() as folder:
-        path = Path(folder) / "store.h5"
-        write_store(
-            path,
-            kind="custom",
-            source="folder",
-            description=describe(study("supervised", chosen.dimensions).dataset("d")),
-            source_sha256="0" * 64,
-            cases=cases(chosen.dimensions, poisoned=poisoned),
-            labeled_order=[f"train{n}" for n in range(SPLITS["train"])],
+    with store(chosen.dimensions, poisoned=poisoned) as data, TemporaryDirectory() as folder:
+        return train(
+            chosen,
+            data,
+            label=chosen.method,
+            work=work or Path(folder),
+            execution=Execution(CPU, precision),
+            code="",
         )
-        with Store(path) as data:
-            return train(
-                chosen,
-                data,
-                label=chosen.method,
-                work=work or Path(folder) / "work",
-                execution=Execution(torch.device("cpu"), precision),
-                code="",
-            )
 
 
 def bits(value: Any) -> Any:

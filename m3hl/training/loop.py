@@ -11,12 +11,14 @@ import torch
 from m3hl import methods
 from m3hl.compute.execution import Execution
 from m3hl.compute.team import Team
+from m3hl.config import networks
 from m3hl.config.methods import blamed
 from m3hl.config.run import RunSettings
 from m3hl.data.batches import Batches, training_cases
 from m3hl.data.store import Store
 from m3hl.errors import UserError
 from m3hl.files.digests import sha256_file
+from m3hl.inference.network import try_network
 from m3hl.progress import Progress
 from m3hl.training.checkpoint import MISFITS, Checkpoints, misfit
 from m3hl.training.curves import Curves
@@ -62,6 +64,7 @@ def train(
     first = team.rank == 0
     # Before anything is written.
     training_cases(store, settings)
+    try_network(settings, execution.device)
     torch.manual_seed(settings.seed)
     stages = methods.stages(settings)
     if team.size > 1 and len(stages) > 1:
@@ -73,7 +76,12 @@ def train(
     training, saved = Training(checkpoints), checkpoints.load()
     begun = place(saved, len(stages), checkpoints)
     board = Curves(checkpoints.folder / "tensorboard", begun.iteration) if first else None
-    with closing(board) if board else nullcontext(), Interruption() as interruption, blamed(settings.method):
+    with (
+        closing(board) if board else nullcontext(),
+        Interruption() as interruption,
+        blamed(settings.method),
+        networks.blamed(settings.network),
+    ):
         total = sum(stage.length(settings) for stage in stages)
         session = Session(
             settings, store, label, execution, team, len(stages), total, validation, board, interruption

@@ -60,7 +60,10 @@ def prepared_method(session: Session, number: int) -> Method:
     """Return the networks of a stage, new, on the device."""
     settings, execution = session.settings, session.execution
     method = methods.build(settings, number)
-    method.to(execution.device, memory_format=MEMORY_FORMAT[settings.dimensions]).train()
+    method.to(execution.device).train()
+    # A network of a user's own may have parameters, or views, for which there is no such order.
+    if settings.network is None:
+        method.to(memory_format=MEMORY_FORMAT[settings.dimensions])
     networks = {**method.results(), **method.networks()}.values()
     parts = [part for network in networks for part in (network.members if members(network) > 1 else [network])]
     execution.prepare(list(dict.fromkeys(parts)), deterministic=settings.deterministic)

@@ -9,8 +9,10 @@ import SimpleITK as sitk
 import torch
 
 from m3hl.data.store import Store
+from m3hl.inference.network import new_network
 from m3hl.inference.protocol import Protocol
 from m3hl.inference.weights import Weights
+from tests.own import write_network
 
 
 def read(path):
@@ -103,3 +105,37 @@ def test_mistakes_are_one_line(mistake, hearts, raw_image, tmp_path):
         assert code == 2
         assert message in line, line
     assert (tmp_path / "x" / good.name).read_bytes() == good.read_bytes()
+
+
+@pytest.fixture
+def own(hearts, tmp_path, monkeypatch):
+    """Return a run's folder whose weights are of a network of a user's own, in the working directory."""
+    monkeypatch.chdir(tmp_path)
+    write_network(tmp_path)
+    weights = Weights.load(hearts.run / "best.pt")
+    options = weights.settings.options.model_copy(update={"consistency_loss": False})
+    weights.settings = weights.settings.model_copy(update={"options": options, "network": "./net.py"})
+    weights.network = new_network(weights.settings)
+    weights.save(tmp_path / "run" / "best.pt")
+    return tmp_path / "run"
+
+
+def test_the_code_of_a_network_of_ones_own_is_run_where_it_is_named(m3hl, own, hearts, raw_image):
+    command = "predict", "--weights", own / "best.pt", "--out", own, raw_image(hearts, "patient701_frame01")
+    assert "are of a network of their own, './net.py', whose code would be run; if you trust it" in m3hl(*command)
+    assert m3hl(*command, "--network", "./net.py") is None
+    assert (own / "patient701_frame01.nii.gz").is_file()
+
+
+def test_an_evaluation_runs_the_network_of_its_configuration(m3hl, own, hearts):
+    assert "are of a network of their own, './net.py'" in m3hl(*hearts("evaluate", run=own))
+    config = hearts.config("methods", {"m": {"method": "supervised", "network": "./net.py"}})
+    assert m3hl(*hearts("evaluate", run=own, config=config)) is None
+    assert (own / "metrics.csv").is_file()
+
+
+def test_a_network_that_fails_later_is_named(m3hl, own, hearts, raw_image):
+    write_network(own.parent, "later.py", edit=("self.first(images)", "self.third(images)"))
+    command = "predict", "--weights", own / "best.pt", "--out", own, raw_image(hearts, "patient701_frame01")
+    said = m3hl(*command, "--network", "./later.py")
+    assert said.startswith("./later.py, line 18, in forward: AttributeError: ")

@@ -1,19 +1,16 @@
-"""Precision, compilation and waiting: what a machine's profile changes, and what it must not."""
+"""Precision and compilation: what a machine's profile changes, and what it must not."""
 
 import shutil
 
 import pytest
 import torch
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from m3hl import methods
 from m3hl.compute.execution import Execution
 from m3hl.config.methods import dimensions
 from m3hl.data.batches import Batches
 from m3hl.data.store import Store
-from m3hl.methods.parts import distances, teacher
 from m3hl.nets import unet
-from m3hl.training.history import History
 from m3hl.training.step import step
 
 CPU = torch.device("cpu")
@@ -112,29 +109,3 @@ def test_validation_is_not_compiled(run_settings, monkeypatch):
         for n in (2, 3, 4):
             function(torch.ones(n))
     assert len(counted) == 3
-
-
-class Waiting(TorchDispatchMode):
-    """Refuses what makes the host wait for a GPU: reading a value, and shapes that depend on values."""
-
-    FORBIDDEN = ("_local_scalar_dense", "nonzero", "masked_select", "is_nonzero", "unique", "bincount", "equal.")
-
-    def __torch_dispatch__(self, function, types, arguments=(), keywords=None):
-        assert not any(name in str(function) for name in self.FORBIDDEN), function
-        return function(*arguments, **keywords or {})
-
-
-@pytest.mark.parametrize(("dimensions", "method"), METHODS)
-def test_no_step_waits_for_the_device(run_settings, make_store, monkeypatch, dimensions, method):
-    settings, execution = run_settings(dimensions, method=method), Execution(CPU)
-    # On a GPU components are found by kernels of their own (tests/methods/test_components_cuda.py), and distances
-    # measured there.
-    monkeypatch.setattr(teacher, "largest_components", lambda labels: labels)
-    monkeypatch.setattr(distances, "nearest_on_host", distances.nearest_on_device)
-    for method, batches in stages(settings, make_store(dimensions), execution):
-        updates, history = method.updates(), History()
-        with Waiting():
-            for iteration in range(3):
-                history.add(step(method, updates, batches.draw(iteration), execution))
-            with pytest.raises(AssertionError, match="_local_scalar_dense"):
-                history.close_row(3, 0.01, {})

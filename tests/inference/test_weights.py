@@ -1,6 +1,7 @@
 """best.pt: what goes in comes out, the same values give the same bytes, and anything else is refused."""
 
 import json
+import logging
 import pickle
 from pathlib import Path
 
@@ -11,7 +12,11 @@ from m3hl import nets
 from m3hl.config.dataset import DatasetConfig
 from m3hl.errors import UserError
 from m3hl.files.tensors import load_tensors, save_tensors
+from m3hl.inference.network import new_network
 from m3hl.inference.weights import Weights
+from m3hl.provenance.fingerprint import file_digest
+from m3hl.testing.small import settings
+from tests.own import write_network
 
 DATASET = DatasetConfig(kind="custom", source="folder", path="x.csv", dimensions=2, classes=("blob",))
 SELECTION = {"rule": "val", "iteration": 4, "dice": 80.5}
@@ -167,3 +172,60 @@ def test_another_number_of_members_is_refused(run_settings, tmp_path, count):
     facts = json.loads(value["facts"]) | {"members": count}
     save_tensors(path, value | {"facts": json.dumps(facts)})
     assert "the weights do not fit their own settings" in refused(path)
+
+
+@pytest.fixture
+def own(tmp_path, monkeypatch):
+    """Return the file of weights of a network of a user's own, which lies in the working directory."""
+    monkeypatch.chdir(tmp_path)
+    write_network(tmp_path)
+    chosen = settings("supervised", 2, network="./net.py")
+    Weights.build(chosen, DATASET, new_network(chosen).state_dict(), SELECTION).save(tmp_path / "best.pt")
+    return tmp_path / "best.pt"
+
+
+def test_a_network_of_a_users_own_comes_out_where_its_code_may_be_run(own, caplog):
+    loaded = Weights.load(own, ["./net.py", "./other.py"])
+    assert loaded.network(torch.rand(1, 1, 32, 32)).logits.shape == (1, 2, 32, 32)
+    assert not caplog.records
+    loaded.save(own.with_name("again.pt"))
+    assert own.with_name("again.pt").read_bytes() == own.read_bytes()
+
+
+def test_no_code_is_run_that_only_the_file_names(own, monkeypatch):
+    (own.parent / "net.py").write_text("raise SystemExit")
+    for trusted in ((), ("./other.py", "./third.py")):
+        with pytest.raises(UserError, match=r"are of a network of their own, './net.py', whose code would be run"):
+            Weights.load(own, trusted)
+
+
+def test_its_file_may_lie_elsewhere(own, caplog):
+    elsewhere = own.parent / "elsewhere"
+    elsewhere.mkdir()
+    write_network(elsewhere, "another.py")
+    loaded = Weights.load(own, ["elsewhere/another.py"])
+    assert loaded.settings.network == "elsewhere/another.py"
+    assert not caplog.records
+
+
+@pytest.mark.parametrize("name", ["net.py", "layers.py"])
+def test_an_edit_of_its_source_since_is_warned_of(own, caplog, name):
+    with (own.parent / name).open("a") as file:
+        file.write("# A comment.\n")
+    file_digest.cache_clear()
+    Weights.load(own, ["./net.py"])
+    assert not caplog.records
+    with (own.parent / name).open("a") as file:
+        file.write("EDITED = 1\n")
+    file_digest.cache_clear()
+    with caplog.at_level(logging.WARNING):
+        Weights.load(own, ["./net.py"])
+    assert caplog.messages == [f"{own}: ./net.py has changed since these weights were trained with it"]
+
+
+def test_another_network_than_its_own_is_refused(own):
+    write_network(own.parent, "wider.py", edit=("4", "5"))
+    with pytest.raises(UserError, match="the weights do not fit their own settings"):
+        Weights.load(own, ["./wider.py"])
+    with pytest.raises(UserError, match=r"^./none.py: there is no such file from "):
+        Weights.load(own, ["./none.py"])

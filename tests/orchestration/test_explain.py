@@ -46,6 +46,7 @@ def test_a_reason_names_files_and_the_stage_before():
         ({"a": {"b": 1, "c": 2}}, {"a": {"b": 1, "c": 3}}, ["a.c"]),
         ({"a": {"b": 1}}, {}, ["a"]),
         ({}, {"m3hl/x.py": "0"}, ["m3hl/x.py"]),
+        ({}, {"./mine.py": "0"}, ["./mine.py"]),
         ({"a": [1]}, {"a": [2]}, ["a"]),
     ],
 )

@@ -1,4 +1,4 @@
-"""Methods of a user's own, as tests of several rooms write them."""
+"""Methods and networks of a user's own, as tests of several rooms write them."""
 
 from textwrap import dedent
 
@@ -48,6 +48,36 @@ DOUBT = '''
         """Return the mean entropy of logits (B, C, *)."""
         return -(logits.softmax(1) * logits.log_softmax(1)).sum(1).mean()
 '''
+NETWORK = '''
+    """Two convolutions."""
+
+    from torch import nn
+
+    from .layers import convolution
+
+
+    class Network(nn.Module):
+        """Logits alone."""
+
+        def __init__(self, spatial_dims, in_channels, out_channels):
+            super().__init__()
+            self.first = convolution(spatial_dims, in_channels, 4)
+            self.second = convolution(spatial_dims, 4, out_channels)
+            self.dropout = nn.Dropout(0.2)
+
+        def forward(self, images):
+            return self.second(self.dropout(self.first(images).relu()))
+'''
+LAYERS = '''
+    """What the network reads beside itself."""
+
+    from torch import nn
+
+
+    def convolution(dimensions, before, after):
+        """Return a convolution that keeps the size."""
+        return {2: nn.Conv2d, 3: nn.Conv3d}[dimensions](before, after, 3, padding=1)
+'''
 
 
 def write_method(folder, name="mine.py", **edits):
@@ -56,10 +86,21 @@ def write_method(folder, name="mine.py", **edits):
     Returns:
         The method's file.
     """
-    text = dedent(METHOD).lstrip()
-    for old, new in edits.values():
+    (folder / "doubt.py").write_text(dedent(DOUBT).lstrip())
+    return write_edited(folder / name, METHOD, edits.values())
+
+
+def write_network(folder, name="net.py", **edits):
+    """Write a network and the file that it imports into a folder; see `write_method`."""
+    (folder / "layers.py").write_text(dedent(LAYERS).lstrip())
+    return write_edited(folder / name, NETWORK, edits.values())
+
+
+def write_edited(file, text, edits):
+    """Write a text with its edits, and return the file."""
+    text = dedent(text).lstrip()
+    for old, new in edits:
         assert old in text
         text = text.replace(old, new)
-    (folder / name).write_text(text)
-    (folder / "doubt.py").write_text(dedent(DOUBT).lstrip())
-    return folder / name
+    file.write_text(text)
+    return file

@@ -1,7 +1,11 @@
 """From preset `paper` to `released`: rungs, and steps by hand."""
 
+from types import SimpleNamespace
+
 import pytest
 
+from m3hl.reporting.ablations.families import m3hl_lines
+from m3hl.testing.small import settings
 from tests.reporting.ablation_study import small
 
 STEPS = {
@@ -33,6 +37,14 @@ def test_a_step_is_taken_from_the_rung_with_most_of_its_changes(content_of):
     table = ladder["table"]
     assert table.data["step_from"].tolist()[1:] == ["paper", "paper", "one", "three"]
     assert [row[4] for row in table.cells[1:]] == ["–", "−10.00", "+5.00", "−1.00", "+6.00"]
+
+
+def test_a_line_with_a_network_of_a_users_own_is_of_no_family(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "net.py").write_text("")
+    chosen = [settings("m3hl", 2, {"consistency_loss": False}, network) for network in (None, "./net.py")]
+    lines = [SimpleNamespace(row=SimpleNamespace(settings=each)) for each in chosen]
+    assert m3hl_lines(lines) == lines[:1]
 
 
 def test_a_step_counts_only_seeds_that_both_rungs_have(content_of):

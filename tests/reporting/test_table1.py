@@ -9,16 +9,17 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from m3hl.config.experiment import parse_config
+from m3hl.config.experiment import MethodConfig, parse_config
 from m3hl.reporting.against_paper import paper_rows
 from m3hl.reporting.case_tests import ALPHA
 from m3hl.reporting.casewise import case_tests
 from m3hl.reporting.choice import FEW, choices
 from m3hl.reporting.comparison import compare_all
+from m3hl.reporting.facts import method_facts
 from m3hl.reporting.page import gather, render
 from m3hl.reporting.published import table1
 from m3hl.reporting.sections import answer, cases, cost, results
-from m3hl.reporting.side_by_side import agreement, ranks
+from m3hl.reporting.side_by_side import agreement, in_table, ranks
 from m3hl.reporting.study import load_study
 from m3hl.reporting.tests_matrix import matrix
 from tests.reporting.table1_study import table1_config, write_table1
@@ -69,6 +70,15 @@ def test_methods_that_the_paper_lacks_stand_below_and_turned_knobs_do_not(table1
         name for name, method in facts.items() if not method.as_published("acdc") and name != method.algorithm
     }
     assert turned.isdisjoint(pair.line.row.method for pair in pairs if pair.line)
+
+
+def test_a_method_with_another_network_stands_for_no_row():
+    ours, own = (
+        method_facts("cps", MethodConfig(method="cps", network=network)) for network in (None, "./net.py")
+    )
+    assert (ours.label, ours.note, in_table(ours, "acdc")) == ("CPS", "default settings", True)
+    assert (own.label, own.note, in_table(own, "acdc")) == ("cps", "network ./net.py", False)
+    assert not own.as_published("acdc")
 
 
 def test_ranks_share_a_place_and_leave_out_what_has_no_number():

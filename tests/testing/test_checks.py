@@ -1,10 +1,9 @@
-"""The checks that users call: ours hold them, and each notices what it is for."""
+"""The checks that users call: each notices what it is for. Ours hold them in tests/methods/test_held.py."""
 
 import pytest
 
 from m3hl.testing import checks, small
 from tests.own import write_method
-from tests.small_runs import SMALL
 
 STEP = "supervised + self.options.weight * doubt"
 BUILT = "nets.build(settings.dimensions, len(settings.classes) + 1, settings.channels)"
@@ -12,7 +11,7 @@ WRONG = {
     checks.check_deterministic: ((STEP, f"{STEP} * __import__('os').urandom(1)[0]"), "two runs differ"),
     checks.check_killed: (
         ("        doubt =", "        self.t = getattr(self, 't', 0) + 1\n        doubt = self.t *"),
-        "killed after 3 iterations, the run ends with other bits",
+        "killed after 2 iterations, the run ends with other bits",
     ),
     checks.check_gradients: (
         (BUILT, f"{BUILT}; self.second = {BUILT}; self.trained = lambda: [self.student, self.second]"),
@@ -36,20 +35,6 @@ def test_a_mask_as_an_index_waits_too(tmp_path, monkeypatch):
     write_method(tmp_path, edit=(STEP, f"{STEP} + 0 * logits[logits > 0].sum()"))
     with pytest.raises(AssertionError, match="indexing by a mask waits"):
         checks.check_no_waiting("./mine.py")
-
-
-@pytest.mark.parametrize(
-    "check", [checks.check_gradients, checks.check_no_waiting], ids=lambda check: check.__name__
-)
-@pytest.mark.parametrize("method", ["supervised", "mean-teacher", "cps"])
-def test_ours_hold_them(method, check):
-    check(method, 2, SMALL.get(method))
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("dimensions", [2, 3])
-def test_mean_teacher_holds_all_of_them(dimensions):
-    checks.check_all("mean-teacher", dimensions, SMALL["mean-teacher"])
 
 
 def test_labels_that_no_run_may_read_are_wrong_where_poisoned():

@@ -9,7 +9,7 @@ from torch import nn
 import m3hl.methods
 from m3hl.methods.method import Method
 from m3hl.nets.output import Output
-from m3hl.training import checkpoint
+from m3hl.testing.checks import every_checkpoint
 
 
 class Head(nn.Module):
@@ -63,7 +63,10 @@ def obedient(monkeypatch):
 
 
 @pytest.fixture(autouse=True)
-def _every_checkpoint(request, monkeypatch):
+def _every_checkpoint(request):
     """Let every validation write a checkpoint, however short these runs are."""
     if "time_goes_by" not in request.fixturenames:
-        monkeypatch.setattr(checkpoint, "SHARE", 0)
+        with every_checkpoint():
+            yield
+    else:
+        yield

@@ -184,11 +184,12 @@ def test_deterministic_algorithms_are_used_where_the_configuration_says_so(
 
 
 @pytest.mark.parametrize(("dimensions", "method"), [(2, "m3hl"), (2, "supervised"), (3, "m3hl")])
-def test_the_same_seed_gives_the_same_bits(launch, run_settings, bits, tmp_path, dimensions, method):
-    settings = run_settings(dimensions, method=method, iterations=4)
-    first = bits(launch(settings, tmp_path / "1"))
-    assert bits(launch(settings, tmp_path / "2")) == first
-    other = bits(launch(settings.model_copy(update={"seed": 6}), tmp_path / "3"))
+def test_another_seed_gives_other_weights(launch, run_settings, bits, tmp_path, dimensions, method):
+    # The same seed gives the same bits of every method: tests/methods/test_held.py.
+    settings = run_settings(dimensions, method=method, iterations=2)
+    first, other = (
+        bits(launch(settings.model_copy(update={"seed": seed}), tmp_path / str(seed))) for seed in (5, 6)
+    )
     assert other["method"] != first["method"]
 
 

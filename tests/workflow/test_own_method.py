@@ -1,4 +1,4 @@
-"""A method of a user's own in the pipeline: a row of the table, what an edit runs again, and what is missing."""
+"""A method and a network of a user's own in the pipeline: rows of the table, and what an edit runs again."""
 
 import copy
 import json
@@ -10,18 +10,22 @@ from snakemake.settings.types import SharedFSUsage
 
 from m3hl.files.digests import sha256_file
 from m3hl.inference.weights import Weights
-from tests.own import write_method
+from tests.own import write_method, write_network
 
 pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
 def own_study(tiny_study):
-    """Return the tiny study in 2D, with a method that lies beside its configuration."""
+    """Return the tiny study in 2D, with a method and a network that lie beside its configuration."""
     study = copy.deepcopy(tiny_study)
     del study["datasets"]["atria"]
-    study["methods"] = {"supervised": {"method": "supervised"}, "mine": {"method": "./mine.py"}}
-    study["experiments"][0] |= {"dataset": ["hearts"], "method": ["supervised", "mine"]}
+    study["methods"] = {
+        "supervised": {"method": "supervised"},
+        "mine": {"method": "./mine.py"},
+        "small": {"method": "supervised", "network": "./net.py"},
+    }
+    study["experiments"][0] |= {"dataset": ["hearts"], "method": list(study["methods"])}
     return study
 
 
@@ -30,6 +34,7 @@ def trained(make_workspace, root, own_study):
     """Return a workspace in which the study has been run."""
     workspace = make_workspace(root)
     write_method(workspace.folder)
+    write_network(workspace.folder)
     done = workspace.snakemake(study=own_study)
     assert done.returncode == 0, done.stdout
     return workspace
@@ -47,9 +52,24 @@ def test_it_has_a_row_in_the_table_and_says_where_it_is_from(trained):
     assert "mean entropy of the student" in page
 
 
-def test_only_an_edit_of_its_source_trains_it_again(trained, own_study):
+def test_a_network_has_a_row_and_says_where_it_is_from(trained):
+    assert "small" in (trained.results / "table1.csv").read_text()
+    run = trained.results / "runs" / "hearts" / "small" / "labeled-1" / "seed-1"
+    record = json.loads((run / "run.json").read_text())
+    digest = sha256_file(trained.folder / "net.py")
+    assert record["provenance"]["network_source"] == {"file": "./net.py", "sha256": digest}
+    evaluated = json.loads((run / "evaluation.json").read_text())
+    for sources in (record["seal"]["sources"], evaluated["seal"]["sources"]):
+        assert {"./net.py", "./layers.py"} <= set(sources)
+    page = (trained.results / "report.html").read_text()
+    assert f"./net.py, {digest}" in page
+    assert "network ./net.py" in page
+
+
+@pytest.mark.parametrize("name", ["doubt.py", "layers.py"])
+def test_only_an_edit_of_its_source_trains_it_again(trained, own_study, name):
     assert trained.planned(study=own_study) == {}
-    file = trained.folder / "doubt.py"
+    file = trained.folder / name
     text = file.read_text()
     try:
         file.write_text(text + "\n# A comment.\n")
@@ -76,10 +96,15 @@ def test_a_cluster_without_shared_files_gets_it_from_git(workspace, own_study):
     shared = ["--shared-fs-usage", *sorted({"persistence", "input-output", "software-deployment"})]
     assert SharedFSUsage.SOURCES.item_to_choice() not in shared
     write_method(workspace.folder)
+    write_network(workspace.folder)
     for command in (["init"], ["add", "mine.py"]):
         subprocess.run(["git", *command], cwd=workspace.folder, check=True, capture_output=True)
     done = workspace.snakemake("--dry-run", *shared, study=own_study)
     assert done.returncode == 1
     assert "doubt.py: the pods would not get this file" in done.stdout
-    subprocess.run(["git", "add", "doubt.py"], cwd=workspace.folder, check=True)
-    assert workspace.planned(*shared, study=own_study)["train"] == 2
+    subprocess.run(["git", "add", "doubt.py", "net.py"], cwd=workspace.folder, check=True)
+    assert (
+        "layers.py: the pods would not get this file" in workspace.snakemake("-n", *shared, study=own_study).stdout
+    )
+    subprocess.run(["git", "add", "layers.py"], cwd=workspace.folder, check=True)
+    assert workspace.planned(*shared, study=own_study)["train"] == 3

@@ -68,6 +68,10 @@ class Options(OptimizerOptions):
             return tuple(n // 4 for n in crop)
         return (size,) * len(crop) if isinstance(size, int) else size
 
+    def beyond_logits(self) -> str:
+        """Return the features that L_low and L_high compare, where these are on."""
+        return "named features (low_features, high_features)" if self.consistency_loss else ""
+
     def check(self, crop: tuple[int, ...], labeled: int, unlabeled: int) -> None:
         """Raise `ValueError` for a crop or batch that cannot be halved, masked or pooled, or nothing to learn."""
         require_streams(crop, labeled, unlabeled)

@@ -36,6 +36,10 @@ class Options(OptimizerOptions):
     ramp_start: NonNegativeInt = 1
     """Number of the first iteration, as the ramp counts."""
 
+    def beyond_logits(self) -> str:
+        """Return the encoder that further decoders share."""
+        return "its encoder, for further decoders"
+
 
 BY_DIMENSION: dict[int, dict[str, Any]] = {
     2: {"dice": "halved", "supervised_weight": 1.0, "weight": 0.1, "ramp_length": 200},

@@ -35,6 +35,13 @@ class OptimizerOptions(Model):
             raise ValueError("learning_rate_lag is for learning_rate_power; set that too, or leave it out")
         return self
 
+    def beyond_logits(self) -> str:
+        """Return in words what the method reads of its network besides logits, which only ours have.
+
+        With "", for nothing, a configuration can name a network of its own.
+        """
+        return ""
+
     def check(self, crop: tuple[int, ...], labeled: int, unlabeled: int) -> None:
         """Raise `ValueError` where the knobs do not fit the crop (voxels along each axis) or the samples.
 

@@ -48,6 +48,10 @@ class Options(OptimizerOptions):
     result: Literal["teachers", "student"] = "teachers"
     """What is evaluated: the mean of both teachers' logits, or the student. Both are selected."""
 
+    def beyond_logits(self) -> str:
+        """Return the two halves of a network between which T-VAT perturbs, where it is on."""
+        return "encoder and decoder (probe)" if self.probe is not None else ""
+
     def check(self, crop: tuple[int, ...], labeled: int, unlabeled: int) -> None:
         """Raise `ValueError` where a pass has too few values for batch norm."""
         super().check(crop, labeled, unlabeled)

@@ -40,6 +40,10 @@ class Options(OptimizerOptions):
     """Length ε of the adversarial noise, the same norm. The published 6 are for 256×256 pixels, 10 for 112×112×80
     voxels; for another crop multiply this and `probe` by √(its voxels / those)."""
 
+    def beyond_logits(self) -> str:
+        """Return the features that prototypes are of."""
+        return "the features of its last layer, for prototypes"
+
 
 BY_DIMENSION: dict[int, dict[str, Any]] = {
     2: {"dice": "squared", "weight": 0.1, "ramp_length": 200, "ramp_start": 0, "radius": 6.0},

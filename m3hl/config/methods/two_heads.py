@@ -26,6 +26,10 @@ class TwoHeadOptions(OptimizerOptions):
     ramp_step: PositiveInt = 150
     """Iterations for which the ramp stands still before it moves on."""
 
+    def beyond_logits(self) -> str:
+        """Return the features from which the second head predicts."""
+        return "the features of its last layer, for a second head"
+
 
 PRESET: dict[int, dict[str, Any]] = {
     2: {"ramp_length": 200},

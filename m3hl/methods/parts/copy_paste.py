@@ -92,4 +92,4 @@ class CopyPaste(method.Method):
         if self.options.forward == "separate":
             return [network(stream) for stream in streams]
         joint = network(torch.cat(list(streams)))
-        return [nets.Output(*halves) for halves in zip(*(t.chunk(2) for t in joint), strict=True)]
+        return [type(joint)(*halves) for halves in zip(*(t.chunk(2) for t in joint), strict=True)]

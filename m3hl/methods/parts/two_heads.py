@@ -3,7 +3,6 @@
 import torch
 from torch import Tensor, nn
 
-from m3hl import nets
 from m3hl.config.run import RunSettings
 from m3hl.data.batches import Batch
 from m3hl.methods import method
@@ -23,7 +22,7 @@ class TwoHeads(method.Method):
     def __init__(self, settings: RunSettings) -> None:
         super().__init__(settings)
         self.foreground = len(settings.classes)
-        self.student = nets.build(settings.dimensions, self.foreground + 1, settings.channels)
+        self.student = self.new_network()
         head = self.student.decoder.head
         self.distance_head = type(head)(head.in_channels, self.foreground, head.kernel_size, padding=head.padding)
         if self.foreground == 1:

@@ -85,8 +85,8 @@ def families(lines: list[Line], varied: Callable[[Options], set[str]]) -> list[F
 
 
 def m3hl_lines(lines: list[Line]) -> list[Line]:
-    """Return the lines of M³HL."""
-    return [line for line in lines if line.row.settings.method == "m3hl"]
+    """Return the lines of M³HL with the network that it is published with."""
+    return [x for x in lines if (x.row.settings.method, x.row.settings.network) == ("m3hl", None)]
 
 
 def resolved(settings: RunSettings) -> Options:

@@ -22,6 +22,7 @@ SHARED = {
     "image_sha256": "image (SHA-256)",
     "host": "host",
     "method_source": "methods from outside",
+    "network_source": "networks from outside",
 }
 """Provenance that most runs have in common, and what the page calls it."""
 
@@ -56,7 +57,7 @@ def shown(key: str, record: Provenance) -> str:
         return f"{value}, package of the {record.package}" if value else "none"
     if value is None:
         return ""
-    if key == "method_source":
+    if key in ("method_source", "network_source"):
         return ", ".join(value.values())
     return f"{value} with uncommitted changes" if key == "commit" and record.dirty else str(value)
 
