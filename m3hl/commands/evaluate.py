@@ -64,7 +64,8 @@ def command(
     weights = Weights.load(run / "best.pt")
     stride = study.evaluation.stride or description.stride
     with Store(store) as data:
-        data.require(weights.settings.dimensions, weights.settings.classes, weights.settings.shrink)
+        trained = weights.settings
+        data.require(trained.dimensions, trained.classes, trained.shrink, trained.images)
         data.require_frame(weights.frame)
         protocol = Protocol(weights.settings.crop, stride, description.largest_component, data.shrink)
         cases = choose_cases(data, split, study.evaluation.cases)

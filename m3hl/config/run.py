@@ -1,9 +1,18 @@
 """The settings of one run, with every default and preset resolved: what training reads, and nothing else."""
 
 from functools import cached_property
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
-from pydantic import ConfigDict, PositiveInt, SerializeAsAny, ValidationInfo, field_validator, model_validator
+from pydantic import (
+    ConfigDict,
+    PositiveInt,
+    SerializeAsAny,
+    SerializerFunctionWrapHandler,
+    ValidationInfo,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
 
 from m3hl.config import methods
 from m3hl.config.base import Model
@@ -47,6 +56,8 @@ class RunSettings(Model):
     """Whether validation keeps only the largest component of a class, as the final evaluation does."""
     deterministic: bool = False
     """Whether CUDA uses only algorithms that give the same bits every time."""
+    images: tuple[str, ...] = ()
+    """Names of each case's images where there are several: told by the store, not by the configuration."""
     labeled: PositiveInt | Literal["all"]
     """Labeled patients (or scans), the first so many of the data set's labeled order."""
     seed: int
@@ -68,6 +79,31 @@ class RunSettings(Model):
             raise ValueError(f"crop {list(self.crop)} must be a multiple of {DIVISOR} along each axis")
         self.options.check(self.crop, self.labeled_batch, self.unlabeled_batch)
         return self
+
+    @model_serializer(mode="wrap")
+    def _plain(self, plain: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        # One image says nothing, so that the runs of all studies keep their digests.
+        return {key: value for key, value in plain(self).items() if key != "images" or value}
+
+    @property
+    def inputs(self) -> int:
+        """Channels of an image, which the network's first layer takes: its images, together."""
+        return len(self.images) or 1
+
+    @property
+    def network(self) -> dict[str, int]:
+        """What `nets.build` makes the run's network of."""
+        return {
+            "dimensions": self.dimensions,
+            "classes": len(self.classes) + 1,
+            "channels": self.channels,
+            "inputs": self.inputs,
+        }
+
+    def on(self, images: tuple[str, ...]) -> Self:
+        """Return the settings for cases with images of these names; none: one image."""
+        known = {name: getattr(self, name) for name in type(self).model_fields}
+        return self.model_validate(known | {"images": images})
 
     @cached_property
     def digest(self) -> str:

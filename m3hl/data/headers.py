@@ -9,7 +9,7 @@ import SimpleITK as sitk
 
 from m3hl.config.datasets.description import Description
 from m3hl.data.frame import Frame
-from m3hl.data.images import letters
+from m3hl.data.grids import letters
 from m3hl.data.scans import read_scan
 
 

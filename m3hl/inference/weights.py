@@ -83,7 +83,7 @@ class Weights:
             selection: rule, iteration and Dice of the selection.
             count: members of the ensemble, 1 for a single network.
         """
-        network = nets.build(settings.dimensions, len(settings.classes) + 1, settings.channels, count)
+        network = nets.build(**settings.network, members=count)
         network.load_state_dict(state)
         return cls(settings, dataset, network.eval(), selection)
 
@@ -125,6 +125,6 @@ def require_fitting(settings: RunSettings, state: dict[str, Tensor], count: int)
         raise ValueError("no ensemble has so many members")
     # Made without memory: a file may ask for any number of channels.
     with torch.device("meta"):
-        network = nets.build(settings.dimensions, len(settings.classes) + 1, settings.channels, count)
+        network = nets.build(**settings.network, members=count)
     if {k: v.shape for k, v in network.state_dict().items()} != {k: v.shape for k, v in state.items()}:
         raise ValueError("parameters of another network")

@@ -29,7 +29,7 @@ class Method(bcp.Boxed):
 
     def __init__(self, settings: RunSettings) -> None:
         super().__init__(settings)
-        self.student_1 = nets.build(settings.dimensions, len(settings.classes) + 1, settings.channels)
+        self.student_1 = nets.build(**settings.network)
         self.student_2, self.teacher = (copy.deepcopy(self.student_1) for _ in range(2))
         self.teacher.requires_grad_(False)
 

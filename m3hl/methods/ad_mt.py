@@ -43,9 +43,7 @@ class Method(method.Method):
     def __init__(self, settings: RunSettings) -> None:
         super().__init__(settings)
         # Teachers begin with weights of their own; the second is untrained until its first turn.
-        self.student, self.teacher_1, self.teacher_2 = (
-            nets.build(settings.dimensions, len(settings.classes) + 1, settings.channels) for _ in range(3)
-        )
+        self.student, self.teacher_1, self.teacher_2 = (nets.build(**settings.network) for _ in range(3))
         for teacher in self.teachers:
             teacher.requires_grad_(False)
         self.turn = RandomTurns(settings.seed, self.options.longest_turn)

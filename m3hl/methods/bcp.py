@@ -42,7 +42,7 @@ class Pretraining(Boxed):
         super().__init__(settings)
         self.unlabeled_batch = 0
         self.keeps_momentum = self.options.hand_over_momentum
-        self.student = nets.build(settings.dimensions, len(settings.classes) + 1, settings.channels)
+        self.student = nets.build(**settings.network)
 
     @classmethod
     def length(cls, settings: RunSettings) -> int:
@@ -74,7 +74,7 @@ class Method(Boxed):
 
     def __init__(self, settings: RunSettings) -> None:
         super().__init__(settings)
-        self.student = nets.build(settings.dimensions, len(settings.classes) + 1, settings.channels)
+        self.student = nets.build(**settings.network)
         self.teacher = copy.deepcopy(self.student).requires_grad_(False)
 
     def take_over(self, selected: dict[str, Selected], updates: list[Update]) -> None:

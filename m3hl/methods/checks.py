@@ -24,7 +24,7 @@ def check_results(method: Method) -> None:
         try:
             require_fitting(method.settings, network.state_dict(), members(network))
         except ValueError as error:
-            raise mistake(method, f"result {name!r}: {error}; make it by nets.build for these settings") from error
+            raise mistake(method, f"result {name!r}: {error}; make it by nets.build(**settings.network)") from error
 
 
 def check_updates(method: Method, updates: Iterable[Update]) -> None:
@@ -60,7 +60,7 @@ def check_losses(method: Method, losses: object) -> None:
 
 
 def check_labels(method: Method, labels: Tensor, images: Tensor) -> None:
-    """Raise `UserError` unless pseudo-labels are one class for each voxel of images (B, 1, *)."""
+    """Raise `UserError` unless pseudo-labels are one class for each voxel of images (B, C, *)."""
     shape = (len(images), *images.shape[2:])
     if tuple(labels.shape) != shape:
         raise mistake(method, f"pseudo_labels must return {shape} for these images, not {tuple(labels.shape)}")

@@ -18,9 +18,7 @@ class Method(method.Method):
 
     def __init__(self, settings: RunSettings) -> None:
         super().__init__(settings)
-        self.network_1, self.network_2 = (
-            nets.build(settings.dimensions, len(settings.classes) + 1, settings.channels) for _ in range(2)
-        )
+        self.network_1, self.network_2 = (nets.build(**settings.network) for _ in range(2))
         if self.options.initialization == "normal":
             draw_convolutions(self.network_1, nn.init.kaiming_normal_)
             draw_convolutions(self.network_2, nn.init.xavier_normal_)

@@ -30,7 +30,7 @@ class Method(method.Method):
     def new_network(self) -> nn.Module:
         """Return a network with random weights."""
         settings = self.settings
-        return nets.build(settings.dimensions, len(settings.classes) + 1, settings.channels)
+        return nets.build(**settings.network)
 
     def losses(self, batch: Batch) -> dict[str, Tensor]:
         """Return L = L_sup + w(t) · L_con; the unlabeled batch's halves are a and b, and pairs go by position."""

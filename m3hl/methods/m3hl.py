@@ -26,7 +26,7 @@ class Method(CopyPaste):
 
     def __init__(self, settings: RunSettings) -> None:
         super().__init__(settings)
-        self.student = nets.build(settings.dimensions, len(settings.classes) + 1, settings.channels)
+        self.student = nets.build(**settings.network)
         self.teacher = copy.deepcopy(self.student).requires_grad_(False)
         self.join(Team())
 

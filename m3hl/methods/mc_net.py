@@ -22,7 +22,7 @@ class Method(method.Method):
     def __init__(self, settings: RunSettings) -> None:
         super().__init__(settings)
         shape = settings.dimensions, len(settings.classes) + 1, settings.channels
-        self.student = nets.build(*shape)
+        self.student = nets.build(**settings.network)
         ways = FURTHER[settings.dimensions][: self.options.decoders - 1]
         self.decoders = nn.ModuleList(nets.build_decoder(*shape, way) for way in ways)
 

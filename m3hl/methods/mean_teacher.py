@@ -22,9 +22,7 @@ class Method(method.Method):
     def __init__(self, settings: RunSettings) -> None:
         super().__init__(settings)
         # The teacher's own random weights matter in the first iteration, whose update makes it the student.
-        self.student, self.teacher = (
-            nets.build(settings.dimensions, len(settings.classes) + 1, settings.channels) for _ in range(2)
-        )
+        self.student, self.teacher = (nets.build(**settings.network) for _ in range(2))
         self.teacher.requires_grad_(False)
 
     def losses(self, batch: Batch) -> dict[str, Tensor]:
@@ -58,7 +56,7 @@ class Method(method.Method):
 
         Args:
             logits: (B, C, *), the student's ℓ.
-            images: (B, 1, *) of the same samples; the teacher sees them with noise.
+            images: (B, C, *) of the same samples; the teacher sees them with noise.
             batch: source of the noise.
         """
         target = self.taught(images, batch.generator())

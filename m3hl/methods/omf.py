@@ -25,7 +25,7 @@ class Pretraining(method.Method):
     def __init__(self, settings: RunSettings) -> None:
         super().__init__(settings)
         self.unlabeled_batch = 0
-        self.student = nets.build(settings.dimensions, len(settings.classes) + 1, settings.channels)
+        self.student = nets.build(**settings.network)
 
     @classmethod
     def length(cls, settings: RunSettings) -> int:
@@ -65,7 +65,7 @@ class Method(method.Method):
     def __init__(self, settings: RunSettings) -> None:
         super().__init__(settings)
         self.labeled_batch = 0
-        self.student = nets.build(settings.dimensions, len(settings.classes) + 1, settings.channels)
+        self.student = nets.build(**settings.network)
         # Never updated: no more than its running statistics move, in its own passes.
         self.teacher = copy.deepcopy(self.student).requires_grad_(False)
 
@@ -102,7 +102,7 @@ def overlaid(upper: Tensor, lower: Tensor, labels: Tensor) -> Tensor:
     """Return y · upper + (1 − y) · lower: the foreground of one, exactly where it lies, over another.
 
     Args:
-        upper, lower: images (B, 1, *) or label maps (B, *).
+        upper, lower: images (B, C, *) or label maps (B, *).
         labels: (B, *) of `upper`; y is 1 where they are above 0.
     """
     return mix(upper, lower, labels > 0)

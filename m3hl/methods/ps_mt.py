@@ -29,9 +29,7 @@ class Stage(method.Method):
 
     def __init__(self, settings: RunSettings) -> None:
         super().__init__(settings)
-        self.student, self.teacher_1, self.teacher_2 = (
-            nets.build(settings.dimensions, len(settings.classes) + 1, settings.channels) for _ in NETWORKS
-        )
+        self.student, self.teacher_1, self.teacher_2 = (nets.build(**settings.network) for _ in NETWORKS)
 
     @property
     def teachers(self) -> tuple[nn.Module, nn.Module]:

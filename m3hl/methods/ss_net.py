@@ -20,7 +20,7 @@ class Method(method.Method):
     def __init__(self, settings: RunSettings) -> None:
         super().__init__(settings)
         classes = len(settings.classes) + 1
-        self.student = nets.build(settings.dimensions, classes, settings.channels)
+        self.student = nets.build(**settings.network)
         self.prototypes = Prototypes(settings.channels, classes)
 
     def trained(self) -> list[nn.Module]:

@@ -15,7 +15,7 @@ class Method(method.Method):
     def __init__(self, settings: RunSettings) -> None:
         super().__init__(settings)
         self.labeled_batch, self.unlabeled_batch = settings.labeled_batch + settings.unlabeled_batch, 0
-        self.student = nets.build(settings.dimensions, len(settings.classes) + 1, settings.channels)
+        self.student = nets.build(**settings.network)
 
     def losses(self, batch: Batch) -> dict[str, Tensor]:
         """Return the loss of one batch."""

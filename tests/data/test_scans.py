@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from m3hl.data.images import letters, read_pair, read_volume
+from m3hl.data.grids import letters
+from m3hl.data.images import read_pair, read_volume
 from m3hl.errors import UserError
 from tests.scans import shear, write_dicom
 

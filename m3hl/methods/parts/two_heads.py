@@ -23,7 +23,7 @@ class TwoHeads(method.Method):
     def __init__(self, settings: RunSettings) -> None:
         super().__init__(settings)
         self.foreground = len(settings.classes)
-        self.student = nets.build(settings.dimensions, self.foreground + 1, settings.channels)
+        self.student = nets.build(**settings.network)
         head = self.student.decoder.head
         self.distance_head = type(head)(head.in_channels, self.foreground, head.kernel_size, padding=head.padding)
         if self.foreground == 1:
