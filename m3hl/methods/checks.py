@@ -24,7 +24,8 @@ def check_results(method: Method) -> None:
         try:
             require_fitting(method.settings, network.state_dict(), members(network))
         except ValueError as error:
-            raise mistake(method, f"result {name!r}: {error}; make it by nets.build(**settings.network)") from error
+            problem = f"result {name!r}: {error}; make it by nets.build(**settings.network)"
+            raise mistake(method, problem) from error
 
 
 def check_updates(method: Method, updates: Iterable[Update]) -> None:
