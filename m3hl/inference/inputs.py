@@ -5,9 +5,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
-import SimpleITK as sitk
-
 from m3hl.data.datasets.custom import SAFE_NAME, listed_images, read_images
+from m3hl.data.dicom import holds_series, series_below
 from m3hl.errors import UserError
 
 ENDINGS = (".nii.gz", ".nii", ".nrrd", ".mha", ".mhd", ".png", ".tif", ".tiff")
@@ -68,17 +67,12 @@ def images_in(folder: Path) -> list[Path]:
     """Return the image files in a folder; without any, itself or those folders in it that hold DICOM scans."""
     inside = sorted(folder.iterdir())
     files = [path for path in inside if path.is_file() and path.name.lower().endswith(ENDINGS)]
-    scans = [path for path in (folder, *inside) if path.is_dir() and holds_dicom(path)]
+    scans = [path for path in (folder, *inside) if path.is_dir() and holds_series(path)]
     if files or scans:
         return files or scans
-    raise UserError(
-        f"{folder}: this folder holds no image ({', '.join(ENDINGS)}) and no DICOM scan; check the path"
-    )
-
-
-def holds_dicom(folder: Path) -> bool:
-    """Return whether a folder holds files of a DICOM series."""
-    return bool(sitk.ImageSeriesReader.GetGDCMSeriesIDs(str(folder)))
+    below = ", ".join(map(str, series_below(folder)))
+    remedy = f"DICOM series lie deeper ({below}): give such folders, or --list them" if below else "check the path"
+    raise UserError(f"{folder}: this folder holds no image ({', '.join(ENDINGS)}) and no DICOM scan; {remedy}")
 
 
 def stem(path: Path) -> str:
