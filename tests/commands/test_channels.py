@@ -293,4 +293,4 @@ def test_images_that_stay_in_the_store_give_the_same_run(two, scans, tmp_path):
 def test_the_sheet_shows_both_images_and_the_check_finds_nothing(program, two, scans, tmp_path):
     code, out, _ = program("check", two.config(), "--sheet", tmp_path / "sheet.png")
     assert (code, out.splitlines()) == (0, ["○ d  b  image_2: turned from SAR to image_1's LPS"])
-    assert Image.open(tmp_path / "sheet.png").size == (6 * 192, 16 + 2 * 192)
+    assert Image.open(tmp_path / "sheet.png").size == (6 * 192, 2 * (16 + 192))

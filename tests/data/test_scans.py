@@ -198,6 +198,22 @@ def test_a_label_map_farther_away_is_refused(tmp_path, voxels, header):
         read_pair(image, label, 2)
 
 
+@pytest.mark.parametrize(("away", "lies"), [(0.09, True), (0.12, False)])
+def test_a_further_image_lies_as_near_as_a_label_map(tmp_path, voxels, away, lies):
+    first = write(tmp_path / "i.nii.gz", voxels)
+    second = write(tmp_path / "j.nii.gz", voxels[::-1], origin=(3.0 + away, -4.0, 5.0))
+    notes = []
+    if not lies:
+        with pytest.raises(
+            UserError, match=r"j\.nii\.gz: image_2's origin is .*, image_1's .* resample image_2 to"
+        ):
+            read_pair(first, None, 2, notes=notes, others=[second])
+        return
+    channels, _, _ = read_pair(first, None, 2, notes=notes, others=[second])
+    np.testing.assert_array_equal(channels, [voxels, voxels[::-1]])
+    assert notes == [f"image_2: {away} voxels from image_1's grid, taken as lying on it"]
+
+
 def test_a_label_map_in_another_orientation_is_turned(tmp_path, voxels):
     image = write(tmp_path / "i.nii.gz", voxels)
     label = sitk.ReadImage(str(image)) > 0

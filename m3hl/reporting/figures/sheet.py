@@ -39,19 +39,18 @@ class Sheet:
         """Add a case: slices through the middle of its structures, or of the volume where there are none."""
         views = VIEWS[self.dimensions]
         channels = apart(case.image)
-        tile = Image.new("RGB", (SIDE * len(views), SIDE * len(channels) + LINE), "black")
+        tile = Image.new("RGB", (SIDE * len(views), (SIDE + LINE) * len(channels)), "black")
         label = np.zeros(case.shape, np.uint8) if case.label is None else case.label
         spacing = case.geometry.spacing if case.geometry else (1.0, 1.0, 1.0)
         for row, image in enumerate(channels):
             for number, axis in enumerate(views):
                 picture = view(image, label, spacing, axis, self.dimensions)
-                tile.paste(picture, (number * SIDE, LINE + row * SIDE))
-        for row, name in enumerate(names(len(channels))):
-            ImageDraw.Draw(tile).text((3, LINE + row * SIDE), name, fill="white")
+                tile.paste(picture, (number * SIDE, LINE + row * (SIDE + LINE)))
         shown = f"{case.name} ({case.split}{'' if case.label is not None else ', no label'})"
         # The font that Pillow always has knows Latin letters only.
         text = shown.encode("latin-1", "replace").decode("latin-1")
-        ImageDraw.Draw(tile).text((3, 2), text, fill="white")
+        for row, name in enumerate(names(len(channels)) or ("",)):
+            ImageDraw.Draw(tile).text((3, 2 + row * (SIDE + LINE)), f"{text}  {name}", fill="white")
         self.tiles.append(tile)
 
     def save(self, path: Path) -> None:
