@@ -139,6 +139,18 @@ def test_listed_scans_get_the_label_maps_of_the_evaluation(m3hl, two, scans, tmp
     assert len(list((tmp_path / "all").iterdir())) == len(CASES)
 
 
+def test_a_list_may_have_one_image_for_each_scan(m3hl, hearts, raw_image, tmp_path):
+    write_list(tmp_path, [f"heart,{raw_image(hearts, 'patient701_frame01')}"], "case,image")
+    out = tmp_path / "out"
+    assert (
+        m3hl("predict", "--weights", hearts.run / "best.pt", "--list", tmp_path / "cases.csv", "--out", out)
+        is None
+    )
+    with h5py.File(hearts.run / "predictions.h5") as found:
+        label = sitk.GetArrayFromImage(sitk.ReadImage(str(out / "heart.nii.gz")))
+        np.testing.assert_array_equal(label, found["patient701_frame01"][()])
+
+
 def test_a_scan_with_another_number_of_images_is_refused(m3hl, two, scans, tmp_path):
     weights = "--weights", two.run / "best.pt", "--out", tmp_path / "out"
     line = m3hl("predict", *weights, scans / "t_2.nii.gz")
