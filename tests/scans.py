@@ -1,4 +1,4 @@
-"""Files as hospitals have them: sheared NIfTI, folders of DICOM slices."""
+"""Files as hospitals have them: sheared NIfTI, folders of DICOM slices, DICOM's own label maps."""
 
 import locale
 import struct
@@ -51,3 +51,27 @@ def shear(path, by, *, qform):
         struct.pack_into("<h", content, 252, 0)
     path.write_bytes(content)
     return path
+
+
+def write_structures(path, kind="66.4", frames=2):
+    """Write the least that makes a DICOM segmentation (or another kind of structures) of empty frames."""
+    kind = f"1.2.840.10008.5.1.4.1.1.{kind}"
+    meta = (
+        element(2, 2, b"UI", kind) + element(2, 3, b"UI", "1.2.3.4") + element(2, 16, b"UI", "1.2.840.10008.1.2.1")
+    )
+    content = element(8, 0x16, b"UI", kind) + element(8, 0x18, b"UI", "1.2.3.4") + element(8, 0x60, b"CS", "SEG")
+    content += element(0x20, 0xD, b"UI", "1.2.5") + element(0x20, 0xE, b"UI", "1.2.6")
+    content += element(0x28, 2, b"US", 1) + element(0x28, 4, b"CS", "MONOCHROME2")
+    content += element(0x28, 8, b"IS", str(frames)) + element(0x28, 0x10, b"US", 8) + element(0x28, 0x11, b"US", 8)
+    content += element(0x28, 0x100, b"US", 1) + element(0x28, 0x101, b"US", 1) + element(0x28, 0x102, b"US", 0)
+    content += element(0x28, 0x103, b"US", 0) + struct.pack("<HH2sHL", 0x7FE0, 0x10, b"OW", 0, 8 * frames)
+    length = struct.pack("<HH2sHL", 2, 0, b"UL", 4, len(meta))
+    path.write_bytes(bytes(128) + b"DICM" + length + meta + content + bytes(8 * frames))
+    return path
+
+
+def element(group, number, kind, value):
+    """Return an element of a DICOM file, explicit and little-endian."""
+    content = struct.pack("<H", value) if kind == b"US" else value.encode()
+    content += (b"\0" if kind == b"UI" else b" ") * (len(content) % 2)
+    return struct.pack("<HH2sH", group, number, kind, len(content)) + content

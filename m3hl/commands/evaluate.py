@@ -65,8 +65,9 @@ def command(
     seal = Seal(record, whole, "evaluate", dataset, inputs=[store, run / "best.pt"])
     weights = Weights.load(run / "best.pt", own_networks(whole))
     stride = study.evaluation.stride or description.stride
-    with Store(store) as data, networks.blamed(weights.settings.network):
-        data.require(weights.settings.dimensions, weights.settings.classes, weights.settings.shrink)
+    trained = weights.settings
+    with Store(store) as data, networks.blamed(trained.network):
+        data.require(trained.dimensions, trained.classes, trained.shrink, trained.images)
         data.require_frame(weights.frame)
         protocol = Protocol(weights.settings.crop, stride, description.largest_component, data.shrink)
         cases = choose_cases(data, split, study.evaluation.cases)

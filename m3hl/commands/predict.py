@@ -8,7 +8,14 @@ from m3hl import options
 
 
 @click.command(context_settings={"show_default": True})
-@click.argument("images", nargs=-1, required=True, type=options.PATH)
+@click.argument("images", nargs=-1, type=options.PATH)
+@click.option(
+    "--list",
+    "table",
+    type=options.PATH,
+    help="A CSV of scans instead of IMAGES, with the columns case and image, or image_1, image_2, … where the run "
+    "was trained on several images of each case; others are ignored.",
+)
 @click.option(
     "--weights",
     required=True,
@@ -33,6 +40,7 @@ from m3hl import options
 @options.device
 def command(
     images: tuple[Path, ...],
+    table: Path | None,
     weights: tuple[Path, ...],
     networks: tuple[str, ...],
     out: Path,
@@ -44,15 +52,19 @@ def command(
     """Segment IMAGES with a trained run: NIfTI, NRRD or MHA files, folders of these or of DICOM, or patterns.
 
     All are checked before the first is segmented, and what is unlike the training images gets a warning. Each
-    label map lies on its image's grid and is called like it, with the ending .nii.gz.
+    label map lies on its image's grid and is called like it (or like its case), with the ending .nii.gz.
     """
+    if bool(images) == bool(table):
+        raise click.UsageError("give either IMAGES or --list")
+
     from m3hl.compute.device import choose_device
+    from m3hl.inference.inputs import find_scans, listed_scans
     from m3hl.inference.predict import predict
     from m3hl.inference.weights import Weights
 
     predict(
         [Weights.load(path, networks) for path in weights],
-        images,
+        listed_scans(table) if table else find_scans(images),
         out,
         stride=stride,
         device=choose_device(device or "auto", threads),

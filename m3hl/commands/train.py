@@ -98,6 +98,7 @@ def command(
         if team.rank > 0:
             logging.disable(logging.INFO)
         label = f"{dataset} · {method} · {labeled} labeled · seed {seed}"
+        settings = settings.on(data.images)
         training = train(
             settings,
             data,

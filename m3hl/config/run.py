@@ -1,7 +1,7 @@
 """The settings of one run, with every default and preset resolved: what training reads, and nothing else."""
 
 from functools import cached_property
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 from pydantic import (
     ConfigDict,
@@ -58,6 +58,8 @@ class RunSettings(Model):
     """Whether validation keeps only the largest component of a class, as the final evaluation does."""
     deterministic: bool = False
     """Whether CUDA uses only algorithms that give the same bits every time."""
+    images: tuple[str, ...] = ()
+    """Names of each case's images where there are several: told by the store, not by the configuration."""
     labeled: PositiveInt | Literal["all"]
     """Labeled patients (or scans), the first so many of the data set's labeled order."""
     seed: int
@@ -86,12 +88,20 @@ class RunSettings(Model):
         return self
 
     @model_serializer(mode="wrap")
-    def _as_before(self, serialize: SerializerFunctionWrapHandler) -> dict[str, object]:
-        """Leave out a network that is not there: runs of earlier versions have no such key, and are the same."""
+    def _as_before(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave out what is not there: runs of one image and of our networks keep their digests."""
         values = serialize(self)
-        if self.network is None:
-            values.pop("network", None)
-        return values
+        return {k: value for k, value in values.items() if value or k not in ("network", "images")}
+
+    @property
+    def inputs(self) -> int:
+        """Channels of an image, which the network's first layer takes: its images, together."""
+        return len(self.images) or 1
+
+    def on(self, images: tuple[str, ...]) -> Self:
+        """Return the settings for cases with images of these names; none: one image."""
+        known = {name: getattr(self, name) for name in type(self).model_fields}
+        return self.model_validate(known | {"images": images})
 
     @cached_property
     def digest(self) -> str:

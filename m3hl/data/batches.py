@@ -25,9 +25,9 @@ class Batch:
     """What one iteration trains on.
 
     Attributes:
-        labeled_images: (B_l, 1, *crop) float32.
+        labeled_images: (B_l, C, *crop) float32, C = 1 unless each case has several images.
         labels: (B_l, *crop) int64.
-        unlabeled_images: (B_u, 1, *crop) float32.
+        unlabeled_images: (B_u, C, *crop) float32.
         rng: the iteration's own source of random choices, for the method's masks.
         iteration: t, those of the stage that are done.
         iterations: T, all of the stage.
@@ -179,7 +179,7 @@ class Batches:
 
 def training_cases(store: Store, settings: RunSettings) -> tuple[list[CaseInfo], list[CaseInfo]]:
     """Return a run's labeled and unlabeled cases; raises `UserError` where the store does not fit the settings."""
-    store.require(settings.dimensions, settings.classes, settings.shrink)
+    store.require(settings.dimensions, settings.classes, settings.shrink, settings.images)
     return split_cases(store, settings.labeled)
 
 

@@ -36,11 +36,13 @@ class Case:
 
     Attributes:
         name, group, split: as in `CaseFiles`.
-        image: float32, (Z, H, W) for 2D data sets (slices along axis 0), (X, Y, Z) for 3D ones.
-        label: uint8 of the same shape, or None for a case without any label.
+        image: float32, (Z, H, W) for 2D data sets (slices along axis 0), (X, Y, Z) for 3D ones; with an axis of
+            channels before these where the case has several images.
+        label: uint8 of the same shape, without channels, or None for a case without any label.
         geometry: None where the source does not tell it (public HDF5 files).
         notes: what had to be done to its files, one phrase each.
-        levels: values that 1, 50 and 99 % of the voxels of an image of one's own stay below, as the file has them.
+        levels: values that 1, 50 and 99 % of the voxels of an image of one's own stay below, as the file has them;
+            channel after channel.
     """
 
     name: str
@@ -51,3 +53,8 @@ class Case:
     geometry: Geometry | None
     notes: tuple[str, ...] = ()
     levels: tuple[float, ...] | None = None
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Return the voxels along each axis."""
+        return self.image.shape[-3:]

@@ -1,5 +1,8 @@
-"""DICOM series: the files of a folder that are the slices of one volume."""
+"""DICOM series: the files of a folder that are the slices of one volume; what is none is told."""
 
+import os
+from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -7,7 +10,17 @@ import SimpleITK as sitk
 
 from m3hl.errors import UserError
 
-POSITION, COSINES, DESCRIPTION = "0020|0032", "0020|0037", "0008|103e"
+POSITION, COSINES, DESCRIPTION, SERIES = "0020|0032", "0020|0037", "0008|103e", "0020|000e"
+CLASS = b"\x02\x00\x02\x00UI"
+"""What stands before the class of a DICOM file's content, in its first bytes."""
+STRUCTURES = {
+    b"1.2.840.10008.5.1.4.1.1.66.4": "segmentation (SEG), whose frames are of single structures",
+    b"1.2.840.10008.5.1.4.1.1.66.7": "segmentation (SEG), which ITK cannot read",
+    b"1.2.840.10008.5.1.4.1.1.481.3": "set of contours (RTSTRUCT), which are no voxels",
+}
+"""Labels as DICOM has them; ITK reads the first kind as if it were a stack of slices without a place."""
+MOST_FOLDERS = 3
+"""So many folders are named where a series lies deeper."""
 GAP = 0.1
 """Slices may lie so many slice distances from where even steps would put them."""
 TILT = 0.5
@@ -21,6 +34,7 @@ def read_series(folder: Path) -> sitk.Image:
         UserError: the folder holds no series or several, a file is damaged, or slices are missing.
     """
     names = only_series(folder)
+    refuse_structures(Path(names[0]))
     if len(names) == 1:
         # It may hold all slices (enhanced DICOM), which the reader of series does not know.
         return sitk.ReadImage(names[0])
@@ -44,7 +58,9 @@ def only_series(folder: Path) -> list[str]:
     """Return the files of the one series in a folder, in the order of their positions."""
     series = sitk.ImageSeriesReader.GetGDCMSeriesIDs(str(folder))
     if not series:
-        raise UserError(f"{folder}: this folder holds no DICOM series; give an image file, or such a folder")
+        below = list(series_below(folder))
+        remedy = f"give the one below it ({', '.join(map(str, below))})" if below else "check the path"
+        raise UserError(f"{folder}: this folder holds no DICOM series; {remedy}")
     files = {one: sitk.ImageSeriesReader.GetGDCMSeriesFileNames(str(folder), one) for one in series}
     if len(series) > 1:
         listed = ", ".join(f"{described(names[0], one)} ({len(names)} files)" for one, names in files.items())
@@ -93,4 +109,39 @@ def require_straight(points: np.ndarray, cosines: np.ndarray, image: sitk.Image,
         raise UserError(
             f"{folder}: the slices of this DICOM series are tilted by {tilt:.1f}° against the stack (a tilted "
             "gantry), which no grid at right angles describes; resample it to straight axes and give it as NIfTI"
+        )
+
+
+def series_below(folder: Path) -> Iterator[Path]:
+    """Return the first folders below one that hold DICOM series, by name."""
+    deeper = (Path(here) for here, _, files in sorted(os.walk(folder)) if files and Path(here) != folder)
+    return islice((one for one in deeper if holds_series(one)), MOST_FOLDERS)
+
+
+def holds_series(folder: Path) -> bool:
+    """Return whether a folder holds files of a DICOM series."""
+    return bool(sitk.ImageSeriesReader.GetGDCMSeriesIDs(str(folder)))
+
+
+def refuse_structures(path: Path) -> None:
+    """Raise `UserError` for a DICOM file that holds structures and no image of its own."""
+    with path.open("rb") as file:
+        _, found, rest = file.read(1024).partition(CLASS)
+    kind = rest[2 : 2 + int.from_bytes(rest[:2], "little")].rstrip(b"\0") if found else b""
+    if kind in STRUCTURES:
+        raise UserError(
+            f"{path}: this is a DICOM {STRUCTURES[kind]}; save it as a NIfTI label map on its image's grid (3D "
+            "Slicer opens and exports it, dcmqi's segimage2itkimage converts a SEG)"
+        )
+
+
+def refuse_lone_slice(path: Path, image: sitk.Image) -> None:
+    """Raise `UserError` for one file of a DICOM series of several, which is not the scan that was meant."""
+    if image.GetDimension() != 3 or image.GetSize()[2] != 1 or not image.HasMetaDataKey(SERIES):
+        return
+    series = image.GetMetaData(SERIES).strip("\0 ")
+    count = len(sitk.ImageSeriesReader.GetGDCMSeriesFileNames(str(path.parent), series))
+    if count > 1:
+        raise UserError(
+            f"{path}: this is one of {count} slices of a DICOM series; give their folder, {path.parent}"
         )

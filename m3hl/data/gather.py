@@ -27,12 +27,12 @@ def pack(views: Sequence[View], shapes: Sequence[tuple[int, ...]], starts: Seque
 def gather(
     images: Tensor, labels: Tensor | None, packed: Tensor, crop: tuple[int, ...]
 ) -> tuple[Tensor, Tensor | None]:
-    """Return images (B, 1, *crop) and labels (B, *crop, int64), or None without labels.
+    """Return images (B, C, *crop) and labels (B, *crop, int64), or None without labels.
 
     Voxels outside an image are 0, in the label as in the image.
 
     Args:
-        images: the values of all images, one after the other, float32.
+        images: the values of all images, one after the other, float32 (C, N): a row for each channel.
         labels: those of their label maps, uint8.
         packed: from `pack`.
         crop: voxels of a sample along each axis.
@@ -41,7 +41,9 @@ def gather(
     parts = [packed] if packed.is_cuda else packed.split(1)
     pairs = [addresses(part, crop) for part in parts]
     address, inside = (torch.cat(tensors) for tensors in zip(*pairs, strict=True))
-    chosen = torch.where(inside, images[address], 0.0).unsqueeze(1)
+    channels = [torch.where(inside, values[address], 0.0) for values in images]
+    # Of one channel without a copy.
+    chosen = torch.stack(channels, 1) if len(channels) > 1 else channels[0].unsqueeze(1)
     return chosen, None if labels is None else torch.where(inside, labels[address], 0).long()
 
 

@@ -9,7 +9,7 @@ import SimpleITK as sitk
 
 from m3hl.config.datasets.description import Description
 from m3hl.data.frame import Frame
-from m3hl.data.images import letters
+from m3hl.data.grids import letters
 from m3hl.data.scans import read_scan
 
 
@@ -39,17 +39,24 @@ def choose_frame(images: Iterable[Path], description: Description) -> Frame:
 
 def header(path: Path, dimensions: int) -> sitk.Image:
     """Return a volume of one voxel with an image's spacing and direction."""
-    reader = sitk.ImageFileReader()
-    reader.SetFileName(str(path))
-    try:
-        reader.ReadImageInformation()
-        found = reader
-    except RuntimeError:
-        # A folder of DICOM, or a header that needs mending.
-        found = read_scan(path, dimensions, [])
-    if found.GetDimension() != 3:
+    found = quick_header(path)
+    if found is None or found.GetDimension() != 3:
         found = read_scan(path, dimensions, [])
     voxel = sitk.Image([1, 1, 1], sitk.sitkUInt8)
     voxel.SetSpacing(found.GetSpacing())
     voxel.SetDirection(found.GetDirection())
     return voxel
+
+
+def quick_header(path: Path) -> sitk.ImageFileReader | None:
+    """Return what a file's header says without its voxels; None for a folder, or a header that needs mending."""
+    # Asked for a folder, ITK's reader of HDF5 writes its complaints to the terminal.
+    if path.is_dir():
+        return None
+    reader = sitk.ImageFileReader()
+    reader.SetFileName(str(path))
+    try:
+        reader.ReadImageInformation()
+    except RuntimeError:
+        return None
+    return reader

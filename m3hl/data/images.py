@@ -1,7 +1,6 @@
 """Medical image files (NIfTI, NRRD, MHA) to arrays with a geometry, and label maps back."""
 
-from itertools import product
-from math import inf
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -9,14 +8,11 @@ import numpy as np
 import SimpleITK as sitk
 
 from m3hl.data.case import Geometry
+from m3hl.data.channels import names, together
+from m3hl.data.grids import letters, read_beside
 from m3hl.data.scans import read_scan, reason
 from m3hl.errors import UserError
 from m3hl.files.atomic import atomic
-
-TOLERANCE = 1e-3
-"""Headers hold float32 or decimal text, so equal geometries differ a little (mm; no unit for cosines)."""
-SHIFT = 0.1
-"""Voxels by which a label map may lie beside its image: tools round positions."""
 
 
 def read_volume(
@@ -43,80 +39,32 @@ def read_pair(
     dimensions: Literal[2, 3],
     orientation: str | None = None,
     notes: list[str] | None = None,
+    *,
+    others: Sequence[Path] = (),
 ) -> tuple[np.ndarray, np.ndarray | None, Geometry]:
     """Return a volume, its label map (None where there is none) and their common geometry.
 
-    The arguments are those of `read_volume`.
+    The arguments are those of `read_volume`, and:
+
+    Args:
+        others: further images of the case; the volume then is (C, *), their channels after the first.
 
     Raises:
-        UserError: as `read_volume`, or the two differ in shape or geometry.
+        UserError: as `read_volume`, or they differ in shape or geometry.
     """
     notes = [] if notes is None else notes
     scan = read_scan(image, dimensions, notes)
+    channels = [
+        read_beside(path, scan, name, "image_1", dimensions, notes)
+        for path, name in zip(others, names(len(others) + 1)[1:], strict=True)
+    ]
     classes = None
     if label is not None:
-        about: list[str] = []
-        other = read_scan(label, dimensions, about)
-        turned = sitk.DICOMOrient(other, letters(scan))
-        if letters(other) != letters(scan) and displacement(scan, turned) <= SHIFT:
-            about.append(f"turned from {letters(other)} to its image's {letters(scan)}")
-            other = turned
-        require_same_grid(label, scan, other, dimensions, about)
-        notes += [f"label map: {note}" for note in about]
+        other = read_beside(label, scan, "the label map", "its image", dimensions, notes)
         classes, _ = to_array(other, dimensions, orientation, [])
     voxels, geometry = to_array(scan, dimensions, orientation, notes)
-    return voxels, classes, geometry
-
-
-def require_same_grid(
-    label: Path, scan: sitk.Image, other: sitk.Image, dimensions: Literal[2, 3], notes: list[str]
-) -> None:
-    """Raise `UserError` unless a label map's voxels lie where its image's do.
-
-    Headers hold rounded numbers: a tenth of a voxel at most is no difference, and stands in the notes.
-    """
-    shapes = [one.GetSize() if dimensions == 3 else one.GetSize()[::-1] for one in (other, scan)]
-    if shapes[0] != shapes[1]:
-        raise UserError(f"{label}: the label map has shape {shapes[0]}, its image {shapes[1]}; they must be equal")
-    headers = [
-        {"spacing": one.GetSpacing(), "origin": one.GetOrigin(), "direction": one.GetDirection()}
-        for one in (scan, other)
-    ]
-    differing = [
-        key for key in headers[0] if not np.allclose(*(h[key] for h in headers), rtol=TOLERANCE, atol=TOLERANCE)
-    ]
-    if not differing:
-        return
-    furthest = displacement(scan, other)
-    if furthest > SHIFT:
-        key = differing[0]
-        ours, theirs = (rounded(header[key]) for header in headers)
-        raise UserError(
-            f"{label}: the label map's {key} is {theirs}, its image's {ours}, so that voxels lie up to "
-            f"{furthest:.2g} voxels apart (at most {SHIFT} is taken for rounding); resample the label map to the "
-            "image, or copy the header if only that is wrong"
-        )
-    notes.append(f"{furthest:.2g} voxels from its image's grid, taken as lying on it")
-
-
-def displacement(scan: sitk.Image, other: sitk.Image) -> float:
-    """Return by how many voxels of the first the voxels of two volumes lie apart at most, along any axis."""
-    if scan.GetSize() != other.GetSize():
-        return inf
-    corners = product(*((0, n - 1) for n in scan.GetSize()))
-    points = ((corner, other.TransformIndexToPhysicalPoint(corner)) for corner in corners)
-    moved = [np.subtract(scan.TransformPhysicalPointToContinuousIndex(point), corner) for corner, point in points]
-    return float(np.abs(moved).max())
-
-
-def letters(image: sitk.Image) -> str:
-    """Return to where a volume's axes point, e.g. "LPS": left, posterior, superior."""
-    return orientation_of(image.GetDirection())
-
-
-def orientation_of(direction: tuple[float, ...]) -> str:
-    """Return to where axes with these direction cosines point, as `letters`."""
-    return sitk.DICOMOrientImageFilter.GetOrientationFromDirectionCosines(direction)
+    further = [to_array(channel, dimensions, orientation, [])[0] for channel in channels]
+    return together([voxels, *further]), classes, geometry
 
 
 def to_array(
@@ -195,8 +143,3 @@ def write_image(path: Path, image: sitk.Image) -> None:
 def same_voxels(one: sitk.Image, other: sitk.Image) -> bool:
     """Return whether two images hold the same values."""
     return np.array_equal(sitk.GetArrayViewFromImage(one), sitk.GetArrayViewFromImage(other))
-
-
-def rounded(values: tuple[float, ...]) -> tuple[float, ...]:
-    """Return numbers fit for a message."""
-    return tuple(round(value, 4) for value in values)

@@ -19,7 +19,8 @@ class Staged(NamedTuple):
 
     Attributes:
         packed: for `gather`.
-        images, labels: values of the samples' parts that are seen, flat; None where the device holds all samples.
+        images, labels: values of the samples' parts that are seen, flat (images: channel by channel); None where
+            the device holds all samples.
     """
 
     packed: Tensor
@@ -56,13 +57,15 @@ class Pool:
         boxes = [seen_box(view, shape) for view, shape in zip(views, shapes, strict=True)]
         images = self._parts("image", indices, boxes)
         labels = self._parts("label", indices, boxes) if self.samples.labels else None
-        starts = np.cumsum([0, *(part.size for part in images)])[:-1]
+        starts = np.cumsum([0, *(part[0].size for part in images)])[:-1]
         moved = [view.moved([side.start for side in box]) for view, box in zip(views, boxes, strict=True)]
-        packed = pack(moved, [part.shape for part in images], starts)
-        return self._pinned(Staged(packed, joined(images), None if labels is None else joined(labels)))
+        packed = pack(moved, [part.shape[1:] for part in images], starts)
+        axes = len(shapes[0])
+        labels = None if labels is None else joined(labels, axes)
+        return self._pinned(Staged(packed, joined(images, axes), labels))
 
     def gather(self, staged: Staged, crop: tuple[int, ...]) -> tuple[Tensor, Tensor | None]:
-        """Return images (B, 1, *crop) and labels (B, *crop, int64) on the device, without waiting for it."""
+        """Return images (B, C, *crop) and labels (B, *crop, int64) on the device, without waiting for it."""
         packed, images, labels = (x if x is None else x.to(self.device, non_blocking=True) for x in staged)
         if images is None:
             images, labels = self.images, self.labels
@@ -77,7 +80,9 @@ class Pool:
             return list(self._readers.map(self.samples.read, indices, [key] * len(boxes), boxes))
         values = (self.images if key == "image" else self.labels).numpy()
         return [
-            values[self.starts[index] : self.starts[index + 1]].reshape(self.samples.shapes[index])[box]
+            values[..., self.starts[index] : self.starts[index + 1]].reshape(
+                *values.shape[:-1], *self.samples.shapes[index]
+            )[(..., *box)]
             for index, box in zip(indices, boxes, strict=True)
         ]
 
@@ -89,19 +94,21 @@ class Pool:
 
 
 def flat(samples: Samples, device: torch.device) -> tuple[Tensor, Tensor | None]:
-    """Return the values of all images and all label maps, one sample after the other, on the device."""
+    """Return the values of all images (C, N) and label maps (N,), one sample after the other, on the device."""
     total, at = sum(samples.voxels), 0
-    images = torch.empty(total, dtype=torch.float32, device=device)
+    images = torch.empty((samples.channels, total), dtype=torch.float32, device=device)
     labels = torch.empty(total, dtype=torch.uint8, device=device) if samples.labels else None
     for image, label in samples.arrays():
-        part = slice(at, at + image.size)
-        images[part] = torch.from_numpy(image).flatten()
+        values = torch.from_numpy(image).reshape(samples.channels, -1)
+        part = slice(at, at + values.shape[1])
+        images[:, part] = values
         if labels is not None:
             labels[part] = torch.from_numpy(label).flatten()
-        at += image.size
+        at = part.stop
     return images, labels
 
 
-def joined(arrays: list[np.ndarray]) -> Tensor:
-    """Return the arrays' values one after the other."""
-    return torch.from_numpy(np.concatenate([array.ravel() for array in arrays]))
+def joined(arrays: list[np.ndarray], axes: int) -> Tensor:
+    """Return the arrays' values one after the other, their last `axes` axes as one."""
+    flat_arrays = [array.reshape(*array.shape[:-axes], -1) for array in arrays]
+    return torch.from_numpy(np.concatenate(flat_arrays, axis=-1))

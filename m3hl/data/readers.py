@@ -10,6 +10,7 @@ import numpy as np
 from m3hl.config.dataset import DatasetConfig
 from m3hl.config.datasets.description import Description
 from m3hl.data.case import Case
+from m3hl.data.channels import apart, each
 from m3hl.data.checks import check_image, check_label, map_label
 from m3hl.data.crop import center_window, label_window
 from m3hl.data.datasets.files import CaseFiles
@@ -69,10 +70,13 @@ def read_public_file(path: Path) -> tuple[np.ndarray, np.ndarray]:
 
 def read_raw(files: CaseFiles, config: DatasetConfig, description: Description, frame: Frame) -> Case:
     """Return a case of medical image files, normalised over the whole scan and then cropped."""
-    (path,) = files.images
+    first, *others = files.images
     notes: list[str] = []
-    image, label, geometry = read_pair(path, files.label, description.dimensions, frame.orientation, notes)
-    check_image(image, f"{path} ({files.name})")
+    image, label, geometry = read_pair(
+        first, files.label, description.dimensions, frame.orientation, notes, others=others
+    )
+    for path, channel in zip(files.images, apart(image), strict=True):
+        check_image(channel, f"{path} ({files.name})")
     if label is not None and description.mapped:
         label, ignored = map_label(label, description.mapped, f"{files.label} ({files.name})")
         if ignored:
@@ -80,9 +84,9 @@ def read_raw(files: CaseFiles, config: DatasetConfig, description: Description, 
     elif label is not None:
         values = description.raw_labels or known_labels(description)
         where = f"{files.label} ({files.name})"
-        label = check_label(label, image.shape, values, where, may_be_empty=description.empty_labels)
+        label = check_label(label, image.shape[-3:], values, where, may_be_empty=description.empty_labels)
     levels = percentiles(image) if config.source == "folder" else None
-    image = NORMALIZATIONS[description.normalization](image)
+    image = each(NORMALIZATIONS[description.normalization], image)
     if description.roi is not None and label is not None:
         if config.crop_around == "label":
             window = label_window(label, description.roi, files.name)
@@ -97,8 +101,8 @@ def read_raw(files: CaseFiles, config: DatasetConfig, description: Description, 
 
 
 def percentiles(image: np.ndarray) -> tuple[float, ...]:
-    """Return the values that 1, 50 and 99 % of an image's voxels stay below."""
-    return tuple(np.percentile(image, (1, 50, 99)).tolist())
+    """Return the values that 1, 50 and 99 % of an image's voxels stay below, channel after channel."""
+    return tuple(value for channel in apart(image) for value in np.percentile(channel, (1, 50, 99)).tolist())
 
 
 def known_labels(description: Description) -> tuple[int, ...]:

@@ -10,7 +10,7 @@ import numpy as np
 from m3hl.config.datasets.description import Description
 from m3hl.data.case import Case
 from m3hl.data.frame import Frame, listed
-from m3hl.data.images import orientation_of
+from m3hl.data.grids import orientation_of
 from m3hl.data.seen import similar, spread
 
 SPACINGS, EXTENTS, SLICES, SHARES = 1.1, 2.0, 1.5, 10.0

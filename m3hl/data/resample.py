@@ -6,6 +6,7 @@ import numpy as np
 import SimpleITK as sitk
 
 from m3hl.data.case import Case
+from m3hl.data.channels import each
 from m3hl.data.frame import Frame, listed
 from m3hl.errors import UserError
 
@@ -62,7 +63,7 @@ def resample_case(case: Case, frame: Frame) -> Case:
     """
     if frame.spacing is None or case.geometry is None:
         return case
-    before, spacing = case.image.shape, case.geometry.spacing
+    before, spacing = case.shape, case.geometry.spacing
     shape = frame.shape(before, spacing)
     if shape == before:
         return case
@@ -75,4 +76,5 @@ def resample_case(case: Case, frame: Frame) -> Case:
     label = case.label
     if label is not None and case.split == "train":
         label = resample_label(label, shape)
-    return replace(case, image=resample_image(case.image, shape), label=label, notes=(*case.notes, note))
+    image = each(lambda channel: resample_image(channel, shape), case.image)
+    return replace(case, image=image, label=label, notes=(*case.notes, note))

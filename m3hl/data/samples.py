@@ -19,10 +19,12 @@ class Samples:
 
     Attributes:
         shapes: voxels of each sample, (H, W) or (X, Y, Z).
+        channels: images of each.
     """
 
     def __init__(self, store: Store, cases: list[CaseInfo], *, labels: bool) -> None:
         self.store, self.cases, self.labels = store, cases, labels
+        self.channels = len(store.image_keys)
         if store.dimensions == 2:
             self._planes = [(case, z) for case in cases for z in range(case.shape[0])]
             self.shapes = [case.shape[1:] for case, _ in self._planes]
@@ -40,7 +42,7 @@ class Samples:
     @property
     def size(self) -> int:
         """Return the bytes that all samples take in memory."""
-        return sum(self.voxels) * (4 + self.labels)
+        return sum(self.voxels) * (4 * self.channels + self.labels)
 
     def arrays(self) -> Iterator[tuple[np.ndarray, np.ndarray | None]]:
         """Yield image (float32) and label map (uint8; None if not to be read) of each case, for its samples."""
@@ -48,7 +50,12 @@ class Samples:
             yield self.store.image(case.name), self.store.label(case.name) if self.labels else None
 
     def read(self, index: int, key: str, box: Box) -> np.ndarray:
-        """Return a part of the "image" or the "label" of one sample, read from the store."""
+        """Return a part of the "image" (C, *) or the "label" (*) of one sample, read from the store."""
+        if key == "image":
+            return np.stack([self._part(index, one, box) for one in self.store.image_keys])
+        return self._part(index, key, box)
+
+    def _part(self, index: int, key: str, box: Box) -> np.ndarray:
         if self.store.dimensions == 2:
             case, z = self._planes[index]
             return self.store.planes(case.name, key, z, z + 1)[(0, *box)]

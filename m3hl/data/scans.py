@@ -8,7 +8,7 @@ from typing import Literal
 
 import SimpleITK as sitk
 
-from m3hl.data.dicom import read_series
+from m3hl.data.dicom import read_series, refuse_lone_slice, refuse_structures
 from m3hl.data.nifti import check_nifti, explain_shear, is_nifti, refuse_hidden_gzip
 from m3hl.errors import UserError
 
@@ -31,7 +31,7 @@ def read_scan(path: Path, dimensions: Literal[2, 3], notes: list[str]) -> sitk.I
     if not path.exists():
         raise UserError(f"{path}: there is no such image; check the path")
     try:
-        image = read_series(path) if path.is_dir() else read_file(path, notes)
+        image = read_series(path) if path.is_dir() else read_file(path, dimensions, notes)
     except RuntimeError as error:
         raise UserError(f"{path}: cannot read this image ({reason(error)}); get the file again") from error
     check_nifti(path, image)
@@ -48,9 +48,10 @@ def read_scan(path: Path, dimensions: Literal[2, 3], notes: list[str]) -> sitk.I
     return image
 
 
-def read_file(path: Path, notes: list[str]) -> sitk.Image:
+def read_file(path: Path, dimensions: Literal[2, 3], notes: list[str]) -> sitk.Image:
     """Return what ITK reads from a file; of a NIfTI with sheared axes what comes nearest, if it is near."""
     refuse_hidden_gzip(path)
+    refuse_structures(path)
     try:
         image = sitk.ReadImage(str(path))
     except RuntimeError as error:
@@ -60,6 +61,8 @@ def read_file(path: Path, notes: list[str]) -> sitk.Image:
             image = sitk.ReadImage(str(path))
     if is_nifti(path):
         explain_shear(path, image, notes)
+    if dimensions == 3:
+        refuse_lone_slice(path, image)
     return image
 
 

@@ -22,12 +22,12 @@ class Seen:
 
     Attributes:
         finest, coarsest: least and greatest mm between voxels, along the axes of arrays.
-        levels: medians of `Case.levels`.
+        levels: medians of `Case.levels`, three for each image of a case.
     """
 
     finest: tuple[float, float, float]
     coarsest: tuple[float, float, float]
-    levels: tuple[float, float, float]
+    levels: tuple[float, ...]
 
     @classmethod
     def of(cls, cases: Iterable[CaseInfo]) -> Self | None:
@@ -56,6 +56,11 @@ class Seen:
 
 
 def similar(levels: tuple[float, ...], usual: tuple[float, ...]) -> bool:
+    """Return whether the values of each image of a case are in the place and of the range that is usual."""
+    return all(map(similar_image, by_image(levels), by_image(usual)))
+
+
+def similar_image(levels: tuple[float, ...], usual: tuple[float, ...]) -> bool:
     """Return whether an image's values are in the place and of the range that is usual."""
     ranges = levels[2] - levels[0], usual[2] - usual[0]
     if min(ranges) <= 0:
@@ -64,5 +69,14 @@ def similar(levels: tuple[float, ...], usual: tuple[float, ...]) -> bool:
 
 
 def spread(levels: tuple[float, ...]) -> str:
-    """Return the range of an image's values as one reads it."""
-    return f"{levels[0]:.4g} to {levels[2]:.4g}"
+    """Return the range of each image's values as one reads it.
+
+    >>> spread((0.0, 3.0, 9.0)), spread((0.0, 3.0, 9.0, 1.0, 2.0, 4.0))
+    ('0 to 9', '0 to 9 and 1 to 4')
+    """
+    return " and ".join(f"{one[0]:.4g} to {one[2]:.4g}" for one in by_image(levels))
+
+
+def by_image(levels: tuple[float, ...]) -> list[tuple[float, ...]]:
+    """Return the three levels of each image of a case."""
+    return [levels[at : at + 3] for at in range(0, len(levels), 3)]

@@ -7,6 +7,7 @@ from skimage.measure import block_reduce
 
 from m3hl.config.dataset import Factors
 from m3hl.data.case import Case
+from m3hl.data.channels import each
 
 
 def shrink_image(image: np.ndarray, factors: Factors) -> np.ndarray:
@@ -32,7 +33,7 @@ def shrink_case(case: Case, factors: Factors | None) -> Case:
     """
     if factors is None:
         return case
-    small = replace(case, image=shrink_image(case.image, factors))
+    small = replace(case, image=each(lambda channel: shrink_image(channel, factors), case.image))
     if case.label is None or case.split != "train":
         return small
     return replace(small, label=shrink_label(case.label, factors))

@@ -12,14 +12,16 @@ Schema, version 1 (every attribute is checked when the file is opened):
                             citation, license
                             shrink                   voxels along each axis that became one; absent = 1, 1, 1
                             orientation, spacing     as in `Frame`; absent = each case has its file's
+                            images                   names of a case's images (image_1, image_2, …); absent = one
                             remarks                  what is odd in the data set; absent = nothing
     /cases                  in stored order: train (labeled order, then the unlabeled), val, test
-    /cases/<name>    attrs  group, split, image_sha256, label_sha256 (digests of the arrays, C order)
+    /cases/<name>    attrs  group, split, image_sha256, label_sha256 (digests of the arrays, C order; of several
+                            images image_1_sha256, …)
                             spacing, origin, direction, axes, offset, size   as in `Geometry`; absent = unknown
                             flipped                  as in `Geometry`; absent = no axis
                             levels                   as in `Case`; absent = unknown
                             notes                    what was done to its files; absent = nothing
-    /cases/<name>/image     float32 (Z, H, W) or (X, Y, Z)
+    /cases/<name>/image     float32 (Z, H, W) or (X, Y, Z); of several images image_1, image_2, … in its place
     /cases/<name>/label     uint8, same shape; absent = the case has no label; where images are shrunk or
                             resampled, those of val and test have the original's shape
 
@@ -36,6 +38,7 @@ import h5py
 import numpy as np
 
 from m3hl.data.case import Geometry
+from m3hl.data.channels import names, together
 from m3hl.data.datasets.files import Split
 from m3hl.data.frame import Frame
 from m3hl.errors import UserError
@@ -44,7 +47,8 @@ SCHEMA, VERSION = "m3hl-store", 1
 ROOT_ATTRIBUTES = (
     "kind source dimensions classes labeled_order source_sha256 citation license".split()  # noqa: SIM905
 )
-DTYPES = {"image": np.float32, "label": np.uint8}
+IMAGES, LABELS = np.float32, np.uint8
+"""Types of the arrays."""
 GEOMETRY = tuple(field.name for field in fields(Geometry))
 MOST_SHRINK = 64
 REMEDY = "make it again with m3hl preprocess"
@@ -86,6 +90,7 @@ class Store:
         citation, license: what to cite, and the terms of use.
         shrink: voxels along each axis that became one; None where images are as they were.
         frame: the geometry that all cases were brought to.
+        images: names of each case's images where there are several.
         remarks: what is odd in the data set, one sentence each.
 
     Raises:
@@ -125,9 +130,14 @@ class Store:
         """Return the cases of "train", "val" or "test" in stored order (train: the labeled order first)."""
         return [case for case in self._cases.values() if case.split == split]
 
+    @property
+    def image_keys(self) -> tuple[str, ...]:
+        """Return what the arrays of each case's images are called."""
+        return self.images or ("image",)
+
     def image(self, name: str) -> np.ndarray:
-        """Return a case's image, float32, (Z, H, W) or (X, Y, Z)."""
-        return self._array(name, "image")
+        """Return a case's image, float32, (Z, H, W) or (X, Y, Z); of several images (C, *)."""
+        return together([self._array(name, key) for key in self.image_keys])
 
     def label(self, name: str) -> np.ndarray | None:
         """Return a case's label map, uint8; None for a case without a label.
@@ -137,7 +147,7 @@ class Store:
         return self._array(name, "label") if self._case(name).labeled else None
 
     def planes(self, name: str, key: str, first: int, last: int) -> np.ndarray:
-        """Return planes first … last − 1 along axis 0 of a case's "image" or "label".
+        """Return planes first … last − 1 along axis 0 of a case's "label", or of one of the `image_keys`.
 
         Other than through HDF5's own filters, several threads can read at a time.
         """
@@ -160,8 +170,19 @@ class Store:
                 "train the run again"
             )
 
-    def require(self, dimensions: int, classes: tuple[str, ...], shrink: tuple[int, ...] | None = None) -> None:
+    def require(
+        self,
+        dimensions: int,
+        classes: tuple[str, ...],
+        shrink: tuple[int, ...] | None = None,
+        images: tuple[str, ...] = (),
+    ) -> None:
         """Raise `UserError` unless the store's images and classes are those that a run is made for."""
+        if self.images != images:
+            ours, theirs = (
+                f"images {', '.join(which)}" if which else "one image" for which in (self.images, images)
+            )
+            raise UserError(f"{self.path}: each case in the store has {ours}, the run wants {theirs}; {REMEDY}")
         if self.shrink != shrink:
             raise UserError(f"{self.path}: the store has shrink {self.shrink}, the run wants {shrink}; {REMEDY}")
         if (self.dimensions, self.classes) != (dimensions, classes):
@@ -173,7 +194,7 @@ class Store:
     def verify(self) -> None:
         """Compare every stored array with its digest; raises `UserError` for the first that differs."""
         for info in self._cases.values():
-            for key in ("image", "label") if info.labeled else ("image",):
+            for key in (*self.image_keys, "label") if info.labeled else self.image_keys:
                 expected = self._file["cases"][info.name].attrs.get(f"{key}_sha256")
                 if not is_text(expected) or digest(self._array(info.name, key)) != expected:
                     raise UserError(f"{self.path}: the {key} of {info.name} differs from its digest; {REMEDY}")
@@ -208,6 +229,10 @@ class Store:
             raise UserError(f"{self.path}: orientation of this store cannot be; {REMEDY}")
         if spacing is not None and not (self.dimensions == 3 and shrink is None and is_spacing(spacing)):
             raise UserError(f"{self.path}: spacing of this store cannot be; {REMEDY}")
+        images = attrs.get("images", np.array([]))
+        if not is_list_of_texts(images) or tuple(images) != names(len(images)):
+            raise UserError(f"{self.path}: images of this store cannot be; {REMEDY}")
+        self.images = tuple(map(str, images))
         remarks = attrs.get("remarks", np.array([]))
         if not is_list_of_texts(remarks):
             raise UserError(f"{self.path}: remarks of this store cannot be; {REMEDY}")
@@ -219,17 +244,20 @@ class Store:
         if case is None:
             raise UserError(f"{self.path}: {name} lacks its arrays; {REMEDY}")
         whole = [name for name in GEOMETRY if name != "flipped"]
-        required = ["group", "split", "image_sha256"] + whole * ("spacing" in case.attrs)
+        digests = [f"{key}_sha256" for key in self.image_keys]
+        required = ["group", "split", *digests] + whole * ("spacing" in case.attrs)
         missing = [key for key in required if key not in case.attrs]
-        links = {key: case.get(key, getlink=True) for key in DTYPES}
-        if missing or links["image"] is None:
-            raise UserError(f"{self.path}: {name} lacks {', '.join(missing or ['its image'])}; {REMEDY}")
-        image, group, split = member(case, "image", h5py.Dataset), case.attrs["group"], case.attrs["split"]
+        links = {key: case.get(key, getlink=True) for key in (*self.image_keys, "label")}
+        missing = missing or [f"its {key}" for key in self.image_keys if links[key] is None]
+        if missing:
+            raise UserError(f"{self.path}: {name} lacks {', '.join(missing)}; {REMEDY}")
+        image = member(case, self.image_keys[0], h5py.Dataset)
+        group, split = case.attrs["group"], case.attrs["split"]
         shape = () if image is None else image.shape
         measured = is_text(split) and split != "train"
         for key in (key for key, link in links.items() if link is not None):
             array = member(case, key, h5py.Dataset)
-            if not is_whole(array, DTYPES[key]) or shape != (
+            if not is_whole(array, LABELS if key == "label" else IMAGES) or shape != (
                 self._seen(array.shape, case.attrs) if measured and key == "label" else array.shape
             ):
                 raise UserError(f"{self.path}: the {key} of {name} is no array as a store has them; {REMEDY}")

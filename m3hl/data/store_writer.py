@@ -11,6 +11,7 @@ import numpy as np
 from m3hl.config.dataset import Factors
 from m3hl.config.datasets.description import Description
 from m3hl.data.case import Case
+from m3hl.data.channels import apart, names
 from m3hl.data.frame import Frame
 from m3hl.data.hdf5 import new_hdf5
 from m3hl.data.store import SCHEMA, VERSION, digest
@@ -39,7 +40,7 @@ def write_store(
         kind, source: data set module, and where the images came from.
         description: the data set's constants.
         source_sha256: digest of the list of files that the cases are read from.
-        cases: image float32 and label uint8 or None, checked and normalised.
+        cases: image float32 and label uint8 or None, checked and normalised; all with as many images.
         labeled_order: train groups in the order in which they become labeled.
         shrink: voxels along each axis that became one; None: images are as they were.
         frame: geometry that the cases were brought to.
@@ -64,8 +65,12 @@ def write_store(
         if frame.spacing:
             file.attrs["spacing"] = np.array(frame.spacing, float)
         group = file.create_group("cases", track_order=True)
+        images: tuple[str, ...] = ()
         for case in cases:
+            images = names(len(apart(case.image)))
             write_case(group.create_group(case.name), case)
+        if images:
+            file.attrs["images"] = np.array(images, dtype=text)
         if remarks:
             file.attrs["remarks"] = np.array(remarks, dtype=text)
 
@@ -81,7 +86,8 @@ def write_case(group: h5py.Group, case: Case) -> None:
         group.attrs["levels"] = np.array(case.levels)
     if case.notes:
         group.attrs["notes"] = np.array(case.notes, dtype=h5py.string_dtype())
-    for key, array in (("image", case.image), ("label", case.label)):
+    images = apart(case.image)
+    for key, array in (*zip(names(len(images)) or ("image",), images, strict=True), ("label", case.label)):
         if array is not None:
             group.attrs[f"{key}_sha256"] = digest(array)
             # Without HDF5's shuffle filter: scanners deliver integers, so whole float32 values repeat.

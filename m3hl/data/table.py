@@ -30,6 +30,13 @@ def read_table(path: Path, what: str, columns: tuple[str, ...]) -> list[dict[str
         raise UserError(f"{path}, line {rows.line_num}: this is no CSV ({error}); mend the line") from error
 
 
+def read_header(path: Path, what: str) -> list[str]:
+    """Return the names of a CSV file's columns; the arguments are those of `read_table`."""
+    text = read_text(path, what).removeprefix("\ufeff")
+    line = next(csv.reader(io.StringIO(text.partition("\n")[0]), delimiter=delimiter(text)), [])
+    return [name.strip() for name in line]
+
+
 def delimiter(text: str) -> str:
     """Return what stands between the values: a comma, or in its place a semicolon or a tab.
 

@@ -16,7 +16,7 @@ class OwnNetwork(nn.Module):
     """A network of a user's own, as the loop calls its networks.
 
     Args:
-        network: returns logits (B, C, *) of images (B, 1, *).
+        network: returns logits (B, C, *) of images (B, I, *).
     """
 
     def __init__(self, network: nn.Module) -> None:
@@ -24,7 +24,7 @@ class OwnNetwork(nn.Module):
         self.network = network
 
     def forward(self, image: Tensor) -> nets.LogitsAlone:
-        """Return the logits of images (B, 1, *)."""
+        """Return the logits of images (B, I, *)."""
         return nets.LogitsAlone(self.network(image))
 
 
@@ -35,7 +35,8 @@ def new_network(settings: RunSettings, members: int = 1) -> nn.Module:
         UserError: a network of a user's own cannot be made.
     """
     if settings.network is None:
-        return nets.build(settings.dimensions, len(settings.classes) + 1, settings.channels, members)
+        classes = len(settings.classes) + 1
+        return nets.build(settings.dimensions, classes, settings.channels, members, inputs=settings.inputs)
     if members == 1:
         return OwnNetwork(own(settings))
     return nets.Ensemble(OwnNetwork(own(settings)) for _ in range(members))
@@ -47,7 +48,9 @@ def own(settings: RunSettings) -> nn.Module:
     if not issubclass(kind, nn.Module):
         raise mistake(settings, f"{kind.__name__} is no torch.nn.Module; inherit from it")
     with networks.answerable(settings.network):
-        return kind(spatial_dims=settings.dimensions, in_channels=1, out_channels=len(settings.classes) + 1)
+        return kind(
+            spatial_dims=settings.dimensions, in_channels=settings.inputs, out_channels=len(settings.classes) + 1
+        )
 
 
 def try_network(settings: RunSettings, device: torch.device) -> None:
@@ -65,14 +68,14 @@ def try_network(settings: RunSettings, device: torch.device) -> None:
         if not any(parameter.requires_grad for parameter in network.parameters()):
             raise mistake(settings, "it has no parameters that can be trained; assign its layers to self")
         network.to(device)
-        images = torch.randn(2, 1, *settings.crop, device=device)
+        images = torch.randn(2, settings.inputs, *settings.crop, device=device)
         for training in (True, False):
             check_logits(settings, network.train(training)(images), training)
 
 
 def check_logits(settings: RunSettings, logits: object, training: bool) -> None:
     """Raise `UserError` unless something is finite logits of two images of a run's crop."""
-    shape = (2, len(settings.classes) + 1, *settings.crop)
+    shape, seen = ((2, channels, *settings.crop) for channels in (len(settings.classes) + 1, settings.inputs))
     mode = "train" if training else "eval"
     if not isinstance(logits, Tensor) or not logits.is_floating_point():
         found = f"{logits.dtype}" if isinstance(logits, Tensor) else f"a {type(logits).__name__}"
@@ -80,8 +83,7 @@ def check_logits(settings: RunSettings, logits: object, training: bool) -> None:
     if tuple(logits.shape) != shape:
         raise mistake(
             settings,
-            f"in {mode}() it must return logits {shape} of images {(2, 1, *settings.crop)}, and returns "
-            f"{tuple(logits.shape)}",
+            f"in {mode}() it must return logits {shape} of images {seen}, and returns {tuple(logits.shape)}",
         )
     if bad := logits.numel() - int(logits.isfinite().sum()):
         raise mistake(settings, f"in {mode}() {bad} of {prod(shape)} logits of random images are not finite")

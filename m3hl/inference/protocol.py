@@ -43,6 +43,8 @@ class Protocol:
     ) -> list[Tensor]:
         """Return the label maps (uint8) of volumes (Z, H, W) or (X, Y, Z), on their device.
 
+        Where cases have several images, an axis of channels comes first.
+
         Args:
             network: in evaluation mode.
             volumes: as the network was trained on them.
@@ -51,7 +53,7 @@ class Protocol:
         if self.stride is None:
             maps = segment_slices(network, volumes, self.crop)
         else:
-            shapes = shapes or [volume.shape for volume in volumes]
+            shapes = shapes or [volume.shape[-3:] for volume in volumes]
             scores = (slide(network, volume, self.crop, self.stride) for volume in volumes)
             maps = [decide(enlarge(p, self.shrink, shape)) for p, shape in zip(scores, shapes, strict=True)]
         labels = [one.to(torch.uint8) for one in maps]
@@ -68,9 +70,9 @@ class Protocol:
         """
         if self.stride is not None:
             return enlarge(slide(network, volume, self.crop, self.stride), self.shrink, shape)
-        slices = resize_nearest(volume, self.crop).unsqueeze(1)
+        slices = resized_slices([volume], self.crop)
         scores = torch.cat([network(part).logits.softmax(1) for part in slices.split(BATCH[2])])
-        return torch.stack([resize_nearest(score, tuple(volume.shape[1:])) for score in scores.transpose(0, 1)])
+        return torch.stack([resize_nearest(score, tuple(volume.shape[-2:])) for score in scores.transpose(0, 1)])
 
     def decided(self, probability: Tensor) -> Tensor:
         """Return the label map (uint8) of class probabilities as `probabilities` gives them."""
@@ -79,11 +81,22 @@ class Protocol:
 
 
 def segment_slices(network: nn.Module, volumes: Sequence[Tensor], size: tuple[int, ...]) -> list[Tensor]:
-    """Segment the slices of volumes (Z, H, W): resized to `size` and back by nearest neighbour."""
-    resized = torch.cat([resize_nearest(volume, size) for volume in volumes]).unsqueeze(1)
+    """Segment the slices of volumes (Z, H, W) or (C, Z, H, W): resized to `size` and back by nearest neighbour."""
+    resized = resized_slices(volumes, size)
     labels = torch.cat([network(part).logits.argmax(1) for part in resized.split(BATCH[2])])
-    parts = labels.split([len(volume) for volume in volumes])
-    return [resize_nearest(part, tuple(volume.shape[1:])) for part, volume in zip(parts, volumes, strict=True)]
+    parts = labels.split([volume.shape[-3] for volume in volumes])
+    return [resize_nearest(part, tuple(volume.shape[-2:])) for part, volume in zip(parts, volumes, strict=True)]
+
+
+def resized_slices(volumes: Sequence[Tensor], size: tuple[int, ...]) -> Tensor:
+    """Return all slices of volumes (Z, H, W) or (C, Z, H, W), resized, as (N, C, *size)."""
+    channels = zip(*map(apart, volumes), strict=True)
+    return torch.stack([torch.cat([resize_nearest(one, size) for one in channel]) for channel in channels], 1)
+
+
+def apart(volume: Tensor) -> Tensor:
+    """Return a volume with an axis of channels, also where it has one image only."""
+    return volume if volume.ndim > 3 else volume[None]
 
 
 def resize_nearest(slices: Tensor, size: tuple[int, ...]) -> Tensor:
@@ -96,25 +109,28 @@ def resize_nearest(slices: Tensor, size: tuple[int, ...]) -> Tensor:
 
 
 def slide(network: nn.Module, volume: Tensor, window: tuple[int, ...], stride: tuple[int, ...]) -> Tensor:
-    """Return the class probabilities (C, X, Y, Z) of a volume, averaged over overlapping windows.
+    """Return the class probabilities (C, X, Y, Z) of a volume (X, Y, Z), averaged over overlapping windows.
+
+    Where there are several images, the volume has an axis of channels before the others.
 
     Windows start at multiples of `stride`, and the last is moved back inside. An axis shorter than the window
     is padded with zeros on both sides, the smaller half first, and cropped again.
     """
-    missing = [max(w - n, 0) for n, w in zip(volume.shape, window, strict=True)]
+    shape, volume = volume.shape[-3:], apart(volume)
+    missing = [max(w - n, 0) for n, w in zip(shape, window, strict=True)]
     before = [m // 2 for m in missing]
     padding = [p for m, b in zip(missing[::-1], before[::-1], strict=True) for p in (b, m - b)]
     padded = torch.nn.functional.pad(volume, padding)
     total: Tensor | None = None
-    count = torch.zeros(padded.shape, device=volume.device)
-    for places in batched(list(window_slices(padded.shape, window, stride)), BATCH[3]):
-        crops = torch.stack([padded[place] for place in places]).unsqueeze(1)
+    count = torch.zeros(padded.shape[1:], device=volume.device)
+    for places in batched(list(window_slices(padded.shape[1:], window, stride)), BATCH[3]):
+        crops = torch.stack([padded[(slice(None), *place)] for place in places])
         for place, probability in zip(places, network(crops).logits.softmax(1), strict=True):
             if total is None:
-                total = torch.zeros((len(probability), *padded.shape), device=volume.device)
+                total = torch.zeros((len(probability), *padded.shape[1:]), device=volume.device)
             total[(slice(None), *place)] += probability
             count[place] += 1
-    inside = tuple(slice(b, b + n) for b, n in zip(before, volume.shape, strict=True))
+    inside = tuple(slice(b, b + n) for b, n in zip(before, shape, strict=True))
     return (total / count)[(slice(None), *inside)]
 
 

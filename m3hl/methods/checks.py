@@ -60,7 +60,7 @@ def check_losses(method: Method, losses: object) -> None:
 
 
 def check_labels(method: Method, labels: Tensor, images: Tensor) -> None:
-    """Raise `UserError` unless pseudo-labels are one class for each voxel of images (B, 1, *)."""
+    """Raise `UserError` unless pseudo-labels are one class for each voxel of images (B, C, *)."""
     shape = (len(images), *images.shape[2:])
     if tuple(labels.shape) != shape:
         raise mistake(method, f"pseudo_labels must return {shape} for these images, not {tuple(labels.shape)}")

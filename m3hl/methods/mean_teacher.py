@@ -55,7 +55,7 @@ class Method(method.Method):
 
         Args:
             logits: (B, C, *), the student's ℓ.
-            images: (B, 1, *) of the same samples; the teacher sees them with noise.
+            images: (B, C, *) of the same samples; the teacher sees them with noise.
             batch: source of the noise.
         """
         target = self.taught(images, batch.generator())

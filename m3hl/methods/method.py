@@ -91,7 +91,7 @@ class Method(nn.Module):
         """Begin from the results of the stage before; `updates` are this stage's, fresh."""
 
     def pseudo_labels(self, network: Callable[[Tensor], Output], images: Tensor) -> Tensor:
-        """Return the labels (B_u, *) that the method would make of unlabeled images (B_u, 1, *) with a network."""
+        """Return the labels (B_u, *) that the method would make of unlabeled images (B_u, C, *) with a network."""
         return network(images).logits.argmax(1)
 
     def join(self, team: Team) -> None:

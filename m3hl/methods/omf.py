@@ -102,7 +102,7 @@ def overlaid(upper: Tensor, lower: Tensor, labels: Tensor) -> Tensor:
     """Return y · upper + (1 − y) · lower: the foreground of one, exactly where it lies, over another.
 
     Args:
-        upper, lower: images (B, 1, *) or label maps (B, *).
+        upper, lower: images (B, C, *) or label maps (B, *).
         labels: (B, *) of `upper`; y is 1 where they are above 0.
     """
     return mix(upper, lower, labels > 0)

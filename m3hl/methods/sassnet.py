@@ -19,7 +19,7 @@ class Method(TwoHeads):
 
     def __init__(self, settings: RunSettings) -> None:
         super().__init__(settings)
-        self.discriminator = Discriminator(settings.dimensions, self.foreground)
+        self.discriminator = Discriminator(settings.dimensions, self.foreground, settings.inputs)
 
     def updates(self) -> list[Update]:
         """Return the network's update by SGD, and then the discriminator's by Adam, on the same batch."""

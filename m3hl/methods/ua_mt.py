@@ -21,7 +21,7 @@ class Method(mean_teacher.Method):
 
         Args:
             logits: (B, C, *), the student's ℓ.
-            images: (B, 1, *) of the same samples.
+            images: (B, C, *) of the same samples.
             batch: t, T, and source of the noise.
         """
         generator, threshold = batch.generator(), self.threshold(batch)

@@ -14,7 +14,7 @@ NETWORKS = {2: "UNet", 3: "VNet"}
 """Class by dimension, in the module of its name in small letters."""
 
 
-def build(dimensions: int, classes: int, channels: int, members: int = 1) -> nn.Module:
+def build(dimensions: int, classes: int, channels: int, members: int = 1, *, inputs: int = 1) -> nn.Module:
     """Return a U-Net for 2D or a V-Net for 3D with `classes` output channels, background included.
 
     Args:
@@ -22,11 +22,12 @@ def build(dimensions: int, classes: int, channels: int, members: int = 1) -> nn.
         classes: output channels.
         channels: feature channels of the first level.
         members: with more than one, the ensemble of so many networks.
+        inputs: channels of an image.
     """
     network = getattr(module_of(dimensions), NETWORKS[dimensions])
     if members == 1:
-        return network(classes, channels)
-    return Ensemble(network(classes, channels) for _ in range(members))
+        return network(classes, channels, inputs)
+    return Ensemble(network(classes, channels, inputs) for _ in range(members))
 
 
 def build_decoder(dimensions: int, classes: int, channels: int, upsampling: Upsampling) -> nn.Module:

@@ -16,15 +16,16 @@ class UNet(nn.Module):
     Args:
         classes: output channels, background included.
         channels: feature channels of the first level; each of the four levels below has twice as many.
+        inputs: channels of an image.
     """
 
-    def __init__(self, classes: int, channels: int = 16) -> None:
+    def __init__(self, classes: int, channels: int = 16, inputs: int = 1) -> None:
         super().__init__()
-        self.encoder = Encoder(channels)
+        self.encoder = Encoder(channels, inputs)
         self.decoder = Decoder(channels, classes)
 
     def forward(self, image: Tensor) -> Output:
-        """Segment slices (B, 1, H, W); H and W must be multiples of 16."""
+        """Segment slices (B, C, H, W); H and W must be multiples of 16."""
         levels, first_down = self.encoder(image)
         last, head_input, logits = self.decoder(levels)
         return Output(logits, first_down, bottleneck=levels[-1], last_decoder=last, head_input=head_input)
@@ -33,11 +34,11 @@ class UNet(nn.Module):
 class Encoder(nn.Module):
     """Five levels of two convolutions, with max pooling between them."""
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, channels: int, inputs: int = 1) -> None:
         super().__init__()
         widths = widths_of_levels(channels)
-        inputs = [1, *widths[:-1]]
-        for level, (n_in, n_out, rate) in enumerate(zip(inputs, widths, DROPOUT, strict=True)):
+        narrower = [inputs, *widths[:-1]]
+        for level, (n_in, n_out, rate) in enumerate(zip(narrower, widths, DROPOUT, strict=True)):
             self.add_module(f"level{level}", TwoConvolutions(n_in, n_out, rate))
         self.pool = nn.MaxPool2d(2)
 

@@ -11,15 +11,16 @@ class VNet(nn.Module):
     Args:
         classes: output channels, background included.
         channels: feature channels of the first level; each of the four levels below has twice as many.
+        inputs: channels of an image.
     """
 
-    def __init__(self, classes: int, channels: int = 16) -> None:
+    def __init__(self, classes: int, channels: int = 16, inputs: int = 1) -> None:
         super().__init__()
-        self.encoder = Encoder(channels)
+        self.encoder = Encoder(channels, inputs)
         self.decoder = Decoder(channels, classes)
 
     def forward(self, image: Tensor) -> Output:
-        """Segment volumes (B, 1, X, Y, Z); each axis must be a multiple of 16."""
+        """Segment volumes (B, C, X, Y, Z); each axis must be a multiple of 16."""
         levels, first_down = self.encoder(image)
         last, head_input, logits = self.decoder(levels)
         return Output(logits, first_down, bottleneck=levels[-1], last_decoder=last, head_input=head_input)
@@ -28,10 +29,10 @@ class VNet(nn.Module):
 class Encoder(nn.Module):
     """Five levels of 1, 2, 3, 3 and 3 convolutions, halved by 2³ convolutions of stride 2."""
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, channels: int, inputs: int = 1) -> None:
         super().__init__()
         c = channels
-        self.block1 = convolutions(1, 1, c)
+        self.block1 = convolutions(1, inputs, c)
         self.down1 = down(c)
         self.block2 = convolutions(2, 2 * c, 2 * c)
         self.down2 = down(2 * c)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import h5py
 import numpy as np
 
+from m3hl.data.channels import apart
 from m3hl.data.shrink import repeated
 from m3hl.data.store import Store
 from m3hl.errors import UserError
@@ -46,7 +47,7 @@ class SegmentedCase:
 
     Attributes:
         name: as in the store.
-        images: 8 bit, (N, H, W).
+        images: 8 bit, (N, H, W); the first where the case has several.
         truth: label maps, (N, H, W).
         segmentations: one per contender.
     """
@@ -62,7 +63,7 @@ def load_case(store: Store, name: str, contenders: list[Contender]) -> Segmented
     label = store.label(name)
     if label is None:
         raise UserError(f"{store.path}: {name} has no label map, so there is nothing to compare with")
-    image = repeated(store.image(name), store.shrink, label.shape)
+    image = repeated(apart(store.image(name))[0], store.shrink, label.shape)
     truth, images = stack(label, store.dimensions), stack(image, store.dimensions)
     cut = choose_cut(truth)
     segmentations = (

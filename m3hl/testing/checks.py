@@ -180,7 +180,7 @@ def batch(stage: Method, iteration: int, iterations: int) -> Batch:
     dimensions = stage.settings.dimensions
     source = torch.Generator().manual_seed(iteration)
     labeled, unlabeled = (
-        torch.rand(count, 1, *CROP[dimensions], generator=source)
+        torch.rand(count, stage.settings.inputs, *CROP[dimensions], generator=source)
         for count in (stage.labeled_batch, stage.unlabeled_batch)
     )
     labels = (labeled[:, 0] > 0.5).long()

@@ -41,8 +41,8 @@ def seen(image, view):
     """Return what `view` shows of an image, after checking that its label map moves with it."""
     labels = (np.arange(image.size) % 251).astype(np.uint8).reshape(image.shape)
     packed, crop = pack([view], [image.shape], [0]), tuple(len(z) for z in view.coordinates)
-    images, moved = gather(flat(image), flat(labels), packed, crop)
-    (as_image,), _ = gather(flat(labels.astype(np.float32)), None, packed, crop)
+    images, moved = gather(flat(image)[None], flat(labels), packed, crop)
+    (as_image,), _ = gather(flat(labels.astype(np.float32))[None], None, packed, crop)
     np.testing.assert_array_equal(moved[0], as_image[0])
     return images[0, 0].numpy()
 
@@ -162,7 +162,7 @@ def test_images_of_several_sizes_are_gathered_from_one_pool():
     shapes, starts, order = [image.shape for image in images], [0, 20, 41], [2, 0, 0, 1]
     views = [slice_view(Scripted(0.9, 0.9), shapes[index], (16, 8)) for index in order]
     packed = pack(views, [shapes[index] for index in order], [starts[index] for index in order])
-    seen_images, seen_labels = gather(flat(*images), flat(*labels), packed, (16, 8))
+    seen_images, seen_labels = gather(flat(*images)[None], flat(*labels), packed, (16, 8))
     assert (seen_images.shape, seen_images.dtype) == ((4, 1, 16, 8), torch.float32)
     assert (seen_labels.shape, seen_labels.dtype) == ((4, 16, 8), torch.int64)
     for image, label, index in zip(seen_images, seen_labels, order, strict=True):

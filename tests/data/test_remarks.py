@@ -58,6 +58,15 @@ def test_an_odd_scan_is_named_once(odd, frame, message):
     assert message in said
 
 
+def test_images_of_a_case_that_changed_places_are_named():
+    one, two = (0.0, 100.0, 900.0), (-3.0, 0.0, 3.0)
+    alike = [replace(each, levels=one + two) for each in looks()]
+    assert remarks(alike, FRAME, description()) == []
+    odd = [replace(each, levels=two + one) if each.name == "cora" else each for each in alike]
+    (said,) = remarks(odd, FRAME, description())
+    assert "unlike the others': cora (-3 to 3 and 0 to 900); the median is 0 to 900 and -3 to 3" in said
+
+
 def test_what_is_brought_together_is_not_said():
     assert remarks(looks(orientation="RAS", spacing=(1.0, 1.0, 3.0)), FRAME, description()) == []
 

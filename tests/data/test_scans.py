@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from m3hl.data.images import letters, read_pair, read_volume
+from m3hl.data.grids import letters
+from m3hl.data.headers import header
+from m3hl.data.images import read_pair, read_volume
 from m3hl.errors import UserError
-from tests.scans import shear, write_dicom
+from tests.scans import shear, write_dicom, write_structures
 
 SHAPE = (6, 8, 10)
 
@@ -71,6 +73,51 @@ def test_a_folder_without_dicom_is_refused(tmp_path):
     (tmp_path / "scan" / "notes.txt").write_text("x")
     with pytest.raises(UserError, match="scan: this folder holds no DICOM series"):
         read_volume(tmp_path / "scan", 3)
+
+
+def test_where_a_series_lies_deeper_is_told(tmp_path, voxels):
+    write_dicom(tmp_path / "export" / "study" / "series", voxels)
+    with pytest.raises(
+        UserError, match=r"export: .* no DICOM series; give the one below it \(.*export/study/series\)"
+    ):
+        read_volume(tmp_path / "export", 3)
+
+
+def test_one_slice_of_a_series_is_no_volume(tmp_path, voxels):
+    path = write_dicom(tmp_path / "scan", voxels) / "IM0000.dcm"
+    with pytest.raises(
+        UserError, match=r"IM0000\.dcm: this is one of 6 slices of a DICOM series; give their folder"
+    ):
+        read_volume(path, 3)
+    np.testing.assert_array_equal(read_volume(path, 2)[0], voxels[:1])
+    lone = write_dicom(tmp_path / "lone", voxels[:1]) / "IM0000.dcm"
+    assert read_volume(lone, 3)[0].shape == (10, 8, 1)
+
+
+@pytest.mark.parametrize(
+    ("kind", "said"),
+    [("66.4", r"segmentation \(SEG\)"), ("66.7", r"\(SEG\)"), ("481.3", r"contours \(RTSTRUCT\)")],
+)
+def test_dicoms_own_label_maps_are_told_with_how_to_convert_them(tmp_path, voxels, kind, said):
+    path = write_structures(tmp_path / "seg.dcm", kind)
+    folder = write_dicom(tmp_path / "scan", voxels)
+    with pytest.raises(UserError, match=rf"seg\.dcm: this is a DICOM .*{said}.*; save it as a NIfTI label map"):
+        read_pair(folder, path, 3)
+
+
+def test_a_dicom_segmentation_in_a_folder_is_told_too(tmp_path):
+    (tmp_path / "labels").mkdir()
+    path = write_structures(tmp_path / "labels" / "s.dcm")
+    # Without the check ITK takes it for a stack of slices without a place.
+    assert sitk.ReadImage(str(path)).GetSize() == (8, 8, 2)
+    with pytest.raises(UserError, match=r"s\.dcm: this is a DICOM segmentation"):
+        read_volume(tmp_path / "labels", 3)
+
+
+def test_headers_of_dicom_folders_are_read_without_a_word(tmp_path, voxels, capfd):
+    folder = write_dicom(tmp_path / "scan", voxels)
+    assert header(folder, 3).GetSpacing() == pytest.approx((0.8, 0.9, 3.0))
+    assert capfd.readouterr() == ("", "")
 
 
 def test_a_damaged_dicom_slice_is_refused(tmp_path, voxels):
@@ -149,6 +196,22 @@ def test_a_label_map_farther_away_is_refused(tmp_path, voxels, header):
     label = write(tmp_path / "l.nii.gz", (voxels > 0).astype(np.uint8), **header)
     with pytest.raises(UserError, match=r"l\.nii\.gz: the label map's .* voxels apart \(at most 0\.1"):
         read_pair(image, label, 2)
+
+
+@pytest.mark.parametrize(("away", "lies"), [(0.09, True), (0.12, False)])
+def test_a_further_image_lies_as_near_as_a_label_map(tmp_path, voxels, away, lies):
+    first = write(tmp_path / "i.nii.gz", voxels)
+    second = write(tmp_path / "j.nii.gz", voxels[::-1], origin=(3.0 + away, -4.0, 5.0))
+    notes = []
+    if not lies:
+        with pytest.raises(
+            UserError, match=r"j\.nii\.gz: image_2's origin is .*, image_1's .* resample image_2 to"
+        ):
+            read_pair(first, None, 2, notes=notes, others=[second])
+        return
+    channels, _, _ = read_pair(first, None, 2, notes=notes, others=[second])
+    np.testing.assert_array_equal(channels, [voxels, voxels[::-1]])
+    assert notes == [f"image_2: {away} voxels from image_1's grid, taken as lying on it"]
 
 
 def test_a_label_map_in_another_orientation_is_turned(tmp_path, voxels):

@@ -10,6 +10,7 @@ from torch import nn
 
 from m3hl.config.experiment import Run, parse_config
 from m3hl.data.frame import Frame
+from m3hl.inference.inputs import find_scans
 from m3hl.inference.predict import predict
 from m3hl.inference.weights import Weights
 from m3hl.nets.output import Output
@@ -77,7 +78,9 @@ def scan(shape=(16, 16, 16), spacing=(1.0, 1.0, 2.0)):
 
 def segment(weights, image, folder, name="i.nrrd"):
     sitk.WriteImage(image, str(folder / name))
-    predict([weights], (folder / name,), folder / "out", stride=(16, 16, 16), device=torch.device("cpu"))
+    predict(
+        [weights], find_scans([folder / name]), folder / "out", stride=(16, 16, 16), device=torch.device("cpu")
+    )
     return sitk.ReadImage(str(folder / "out" / f"{name.partition('.')[0]}.nii.gz"))
 
 

@@ -1,5 +1,7 @@
 """The page's table of one's own scans, and cases in which there is nothing to find."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -16,6 +18,10 @@ FLIPPED = (-1, 0, 0, 0, 1, 0, 0, 0, 1)
 TURNED = Geometry((1.0, 1.0, 8.0), (0.0,) * 3, FLIPPED, (0, 1, 2), (0,) * 3, (20, 22, 4), (True, False, False))
 
 
+def several(one, images):
+    return one if images == 1 else replace(one, image=np.stack([one.image] * images))
+
+
 def case(name, split, filled, rng):
     image = rng.standard_normal((20, 22, 16)).astype(np.float32)
     label = np.zeros(image.shape if split == "train" else TURNED.size, np.uint8)
@@ -26,8 +32,18 @@ def case(name, split, filled, rng):
 
 
 @pytest.fixture
-def study(tmp_path, make_config, finish_run):
+def study(make_study):
     """Return a study of one's own scans, one of which holds nothing to find."""
+    return make_study()
+
+
+@pytest.fixture
+def make_study(tmp_path, make_config, finish_run):
+    """Return a function that makes a study of one's own scans, with so many images each."""
+    return lambda images=1: study_of(tmp_path, make_config, finish_run, images)
+
+
+def study_of(tmp_path, make_config, finish_run, images):
     config = make_config(
         datasets={"own": OWN},
         experiments=[{"dataset": ["own"], "method": ["supervised", "m3hl"], "labeled": ["all"], "seed": [1]}],
@@ -39,7 +55,10 @@ def study(tmp_path, make_config, finish_run):
         source="folder",
         description=describe(config.dataset("own")),
         source_sha256="0" * 64,
-        cases=[case("a", "train", True, rng), case("t", "test", True, rng), case("empty", "test", False, rng)],
+        cases=[
+            several(case(name, split, name != "empty", rng), images)
+            for name, split in (("a", "train"), ("t", "test"), ("empty", "test"))
+        ],
         labeled_order=("a",),
         frame=Frame("LPS", (1.0, 1.0, 2.0)),
     )
@@ -71,3 +90,12 @@ def test_the_page_shows_cases_without_any_structure(study):
 
 def test_studies_of_known_data_have_no_such_section(whole, tiny_config):
     assert scans.content(load_study(tiny_config, whole)) is None
+
+
+def test_the_page_says_which_of_several_images_it_shows(make_study):
+    study = make_study(images=2)
+    page = render(study, gather(study))
+    assert "Each scan has several images, which the networks see together: image_1, image_2." in page
+    assert "Of each case's images image_1, image_2 the first is shown." in page
+    one = make_study()
+    assert "several images" not in render(one, gather(one))

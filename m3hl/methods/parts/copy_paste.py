@@ -18,7 +18,7 @@ class Pasted(NamedTuple):
     """What the passes of a step give, for stream a and for stream b.
 
     Attributes:
-        mixed_images: (B/2, 1, *).
+        mixed_images: (B/2, C, *).
         student: of the mixed images.
         taught: the teacher's, of the unlabeled images.
         labels, pseudo_labels: (B/2, *), of the labeled and of the unlabeled images.

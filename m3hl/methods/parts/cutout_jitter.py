@@ -72,9 +72,9 @@ def jittered(images: Tensor, brightness: Tensor, contrast: Tensor, brightness_fi
     """Return images with other brightness, clip(f · v), and contrast, clip(g · v + (1 − g) · mean(v)), in [0, 1].
 
     Args:
-        images: (B, 1, H, W), from 0 to 1.
+        images: (B, C, H, W), from 0 to 1.
         brightness, contrast: (B,), f and g.
-        brightness_first: (B,), which of the two comes first: the mean is of the image as it is then.
+        brightness_first: (B,), which of the two comes first: the mean is of each channel as it is then.
     """
     f, g, first = (each.view(-1, 1, 1, 1) for each in (brightness, contrast, brightness_first))
     return torch.where(first, contrasted(brightened(images, f), g), brightened(contrasted(images, g), f))
@@ -87,4 +87,4 @@ def brightened(images: Tensor, factor: Tensor) -> Tensor:
 
 def contrasted(images: Tensor, factor: Tensor) -> Tensor:
     """Return clip(g · v + (1 − g) · mean(v))."""
-    return (factor * images + (1 - factor) * images.mean((1, 2, 3), keepdim=True)).clamp(0, 1)
+    return (factor * images + (1 - factor) * images.mean((2, 3), keepdim=True)).clamp(0, 1)

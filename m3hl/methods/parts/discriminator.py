@@ -18,14 +18,15 @@ class Discriminator(nn.Module):
     Args:
         dimensions: 2 or 3.
         maps: channels of the map, one per foreground class.
+        inputs: channels of the image.
     """
 
-    def __init__(self, dimensions: int, maps: int) -> None:
+    def __init__(self, dimensions: int, maps: int, inputs: int = 1) -> None:
         super().__init__()
         convolution, dropout = DIMENSIONS[dimensions]
         first = WIDTHS[0]
         self.map_convolution, self.image_convolution = (
-            convolution(channels, first, kernel_size=4, stride=2, padding=1) for channels in (maps, 1)
+            convolution(channels, first, kernel_size=4, stride=2, padding=1) for channels in (maps, inputs)
         )
         self.convolutions = nn.ModuleList(
             convolution(n_in, n_out, kernel_size=4, stride=2, padding=1) for n_in, n_out in pairwise(WIDTHS)
@@ -34,7 +35,7 @@ class Discriminator(nn.Module):
         self.classifier = nn.Linear(WIDTHS[-1], 2)
 
     def forward(self, maps: Tensor, images: Tensor) -> Tensor:
-        """Return the logits (B, 2) of maps (B, K, *) and images (B, 1, *): of class 1, "labeled", the second."""
+        """Return the logits (B, 2) of maps (B, K, *) and images (B, C, *): of class 1, "labeled", the second."""
         x = leaky_relu(self.map_convolution(maps) + self.image_convolution(images), 0.2)
         for convolution in self.convolutions:
             # Not after the last one.

@@ -19,7 +19,7 @@ def displaced(
     confident cells of their views.
 
     Args:
-        images: (B, 1, H, W) of the first and of the second view.
+        images: (B, C, H, W) of the first and of the second view.
         logits: (B, C, H, W) of each view, by the network that learns from it.
         by_similarity: (B,), true where the replacing cell is chosen by similarity.
         most_confident: how many cells it is chosen from.

@@ -5,7 +5,7 @@ from torch import Tensor
 
 
 def mix(inside: Tensor, outside: Tensor, mask: Tensor) -> Tensor:
-    """Return inside · M + outside · (1 − M) (Eq. 2), for images (B, 1, *) or label maps (B, *).
+    """Return inside · M + outside · (1 − M) (Eq. 2), for images (B, C, *) or label maps (B, *).
 
     A selection, not an arithmetic sum: label maps stay integers and images stay exact.
     """

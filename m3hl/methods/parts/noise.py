@@ -10,7 +10,7 @@ def noisy(images: Tensor, generator: torch.Generator, deviation: float, limit: f
     """Return x + clip(σ · z, ±limit) with z ~ N(0, 1) for each voxel; the sum is not clipped.
 
     Args:
-        images: (B, 1, *).
+        images: (B, C, *).
         generator: on the images' device.
         deviation: σ.
         limit: of the noise's absolute value.

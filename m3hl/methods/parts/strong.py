@@ -49,7 +49,7 @@ class VolumeChanges(NamedTuple):
 
 
 def strong(images: Tensor, generator: torch.Generator, *, blurred: float) -> Tensor:
-    """Return a strong view of each image (B, 1, *).
+    """Return a strong view of each image (B, C, *); its channels are changed alike, each in its own range.
 
     Args:
         images: slices or volumes.
@@ -82,23 +82,24 @@ def draw_volume_changes(count: int, generator: torch.Generator) -> VolumeChanges
 
 
 def changed_slices(images: Tensor, changes: SliceChanges) -> Tensor:
-    """Return slices (B, 1, H, W) with other brightness, contrast and sharpness, in steps of 1/255.
+    """Return slices (B, C, H, W) with other brightness, contrast and sharpness, in steps of 1/255.
 
-    They are [0, 1], as slices are normalised; what exceeds that stretches its slice's range of grey levels.
+    They are [0, 1], as slices are normalised; what exceeds that stretches its slice's range of grey levels. Levels
+    are of each channel on its own.
     """
-    low = images.amin((1, 2, 3), keepdim=True).clamp(max=0)
-    range_ = images.amax((1, 2, 3), keepdim=True).clamp(min=1) - low
+    low = images.amin((2, 3), keepdim=True).clamp(max=0)
+    range_ = images.amax((2, 3), keepdim=True).clamp(min=1) - low
     grey = ((images - low) / range_ * 255).floor()
     for is_contrast in (changes.contrast_first, ~changes.contrast_first):
         # Brightness is a mixture with black, contrast one with the mean grey level.
-        other = torch.where(is_contrast, (grey.mean((1, 2, 3), keepdim=True) + 0.5).floor(), 0.0)
+        other = torch.where(is_contrast, (grey.mean((2, 3), keepdim=True) + 0.5).floor(), 0.0)
         factor = torch.where(is_contrast, changes.contrast, changes.brightness)
         grey = (other + factor * (grey - other)).clamp(0, 255).floor()
     return blurred_grey(grey, changes.deviation) / 255 * range_ + low
 
 
 def blurred_grey(grey: Tensor, deviation: Tensor) -> Tensor:
-    """Return 8-bit slices (B, 1, H, W) blurred as by Pillow's Gaussian: three boxes along each axis, each rounded.
+    """Return 8-bit slices (B, C, H, W) blurred as by Pillow's Gaussian: three boxes along each axis, each rounded.
 
     A box is [f, 1 × (2h + 1), f] / (2h + 1 + 2f) with h = ⌊(√(4σ² + 1) − 1) / 2⌋ and
     f = (2h + 1)(h (h + 1) − σ²) / (2σ² − 6 (h + 1)²); edges are replicated.
@@ -122,16 +123,17 @@ def blurred_grey(grey: Tensor, deviation: Tensor) -> Tensor:
 
 
 def changed_volumes(images: Tensor, changes: VolumeChanges, noise: Tensor) -> Tensor:
-    """Return volumes (B, 1, X, Y, Z) with other brightness and contrast, and noise.
+    """Return volumes (B, C, X, Y, Z) with other brightness and contrast, and noise.
 
-    With u from 0 to 1 in a volume's range: u ← α u, u ← clip(u + β · mean(u), 0, 1). Noise is clip(σ z, ±2σ).
+    With u from 0 to 1 in the range of a volume's channel: u ← α u, u ← clip(u + β · mean(u), 0, 1). Noise is
+    clip(σ z, ±2σ).
 
     Args:
         images: of any range.
         changes: for each volume.
         noise: z, normal numbers in the shape of `images`.
     """
-    axes = (1, 2, 3, 4)
+    axes = (2, 3, 4)
     low = images.amin(axes, keepdim=True)
     range_ = images.amax(axes, keepdim=True) - low
     # A crop of one value has no range; it stays as it is.

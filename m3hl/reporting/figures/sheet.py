@@ -1,4 +1,7 @@
-"""A sheet of pictures: of every case its middle slices with the outlines of its label map."""
+"""A sheet of pictures: of every case its middle slices with the outlines of its label map.
+
+Of a case with several images every one is shown, one below the other.
+"""
 
 from pathlib import Path
 
@@ -7,6 +10,7 @@ from PIL import Image, ImageDraw
 from skimage.segmentation import find_boundaries
 
 from m3hl.data.case import Case
+from m3hl.data.channels import apart, names
 from m3hl.files.atomic import atomic
 from m3hl.reporting.figures.pictures import grey
 
@@ -34,15 +38,19 @@ class Sheet:
     def add(self, case: Case) -> None:
         """Add a case: slices through the middle of its structures, or of the volume where there are none."""
         views = VIEWS[self.dimensions]
-        tile = Image.new("RGB", (SIDE * len(views), SIDE + LINE), "black")
-        label = np.zeros(case.image.shape, np.uint8) if case.label is None else case.label
+        channels = apart(case.image)
+        tile = Image.new("RGB", (SIDE * len(views), (SIDE + LINE) * len(channels)), "black")
+        label = np.zeros(case.shape, np.uint8) if case.label is None else case.label
         spacing = case.geometry.spacing if case.geometry else (1.0, 1.0, 1.0)
-        for number, axis in enumerate(views):
-            tile.paste(view(case.image, label, spacing, axis, self.dimensions), (number * SIDE, LINE))
+        for row, image in enumerate(channels):
+            for number, axis in enumerate(views):
+                picture = view(image, label, spacing, axis, self.dimensions)
+                tile.paste(picture, (number * SIDE, LINE + row * (SIDE + LINE)))
         shown = f"{case.name} ({case.split}{'' if case.label is not None else ', no label'})"
         # The font that Pillow always has knows Latin letters only.
         text = shown.encode("latin-1", "replace").decode("latin-1")
-        ImageDraw.Draw(tile).text((3, 2), text, fill="white")
+        for row, name in enumerate(names(len(channels)) or ("",)):
+            ImageDraw.Draw(tile).text((3, 2 + row * (SIDE + LINE)), f"{text}  {name}", fill="white")
         self.tiles.append(tile)
 
     def save(self, path: Path) -> None:

@@ -38,6 +38,7 @@ def dataset_content(study: Study, name: str) -> dict[str, Any]:
     try:
         with Store(facts.store) as store:
             cases = [(rank, load_case(store, case, contenders)) for rank, case in picks]
+            images = store.images
     except UserError as error:
         return {"facts": facts, "missing": str(error)}
     viewed = cases if len(study.datasets) <= MOST_VIEWERS else []
@@ -46,6 +47,7 @@ def dataset_content(study: Study, name: str) -> dict[str, Any]:
         "missing": "",
         "cases": [still_content(name, rank, case) for rank, case in cases],
         "slices": [viewer_content(rank, case) for rank, case in viewed],
+        "images": images,
         "ranked_by": study.methods[reference.run.method].label,
         "run": reference.run,
         "contenders": contenders,

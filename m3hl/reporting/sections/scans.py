@@ -5,7 +5,7 @@ from typing import Any
 import pandas as pd
 
 from m3hl.data.frame import listed
-from m3hl.data.images import orientation_of
+from m3hl.data.grids import orientation_of
 from m3hl.data.store import CaseInfo, Store
 from m3hl.errors import UserError
 from m3hl.reporting.exports import Table
@@ -28,7 +28,7 @@ def dataset_content(name: str, study: Study) -> dict[str, Any] | None:
     try:
         with Store(study.datasets[name].store) as store:
             rows = [scan_row(case) for split in ("train", "val", "test") for case in store.cases(split)]
-            frame, remarks = store.frame, store.remarks
+            frame, remarks, images = store.frame, store.remarks, store.images
     except UserError:
         return None
     caption = f"Scans of {name} as their files have them, and what was changed on the way into the store."
@@ -36,6 +36,7 @@ def dataset_content(name: str, study: Study) -> dict[str, Any] | None:
         "name": name,
         "frame": frame.described(),
         "remarks": remarks,
+        "images": images,
         "rows": rows,
         "folded": len(rows) > UNFOLDED,
         "table": Table(f"scans-{name}", caption, pd.DataFrame(rows)),
