@@ -201,7 +201,7 @@ CASES = {
     "no stage like this": (lambda p: ["trian"], "No such command 'trian'"),
     "no option at all": (lambda p: ["train"], "Missing option '--config'"),
     "no store": (lambda p: ["evaluate", "--config", "x.yaml", "--dataset", "d"], "Missing option '--store'"),
-    "no images": (lambda p: p.predict(), "Missing argument 'IMAGES...'"),
+    "no images": (lambda p: p.predict(), "give either IMAGES or --list"),
     "negative threads": (lambda p: p.train(threads=-1), "'--threads': -1 is not in the range"),
     "threads by the billion": (lambda p: p.train(threads=10**9), "'--threads': 1000000000 is not in the range"),
     "threads beyond int": (lambda p: p.train(threads=10**30), "'--threads'"),
