@@ -14,6 +14,11 @@ def command(config: Path, arguments: tuple[str, ...]) -> None:
 
     ARGUMENTS are Snakemake's: m3hl run study.yaml --dry-run
     """
+    from m3hl.config.experiment import load_config
     from m3hl.orchestration.snakemake import run
 
-    sys.exit(run(config, arguments))
+    code = run(config, arguments)
+    page = Path("results", load_config(config).name, "report.html")
+    if code == 0 and page.is_file():
+        click.echo(f"Open {page}")
+    sys.exit(code)
