@@ -38,15 +38,3 @@ def test_without_snakemake_or_configuration_one_line_says_so(tmp_path, monkeypat
     monkeypatch.setattr(snakemake.importlib.util, "find_spec", lambda _: None)
     with pytest.raises(UserError, match=r"snakemake is not installed; pip install 'm3hl\[workflow\]'"):
         snakemake.command(None, [])
-
-
-@pytest.mark.parametrize(
-    ("code", "made", "said"), [(0, True, "Open results/demo/report.html\n"), (0, False, ""), (1, True, "")]
-)
-def test_the_page_is_named_at_the_end(program, tmp_path, monkeypatch, code, made, said):
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(snakemake, "run", lambda *_: code)
-    if made:
-        Path("results/demo").mkdir(parents=True)
-        Path("results/demo/report.html").touch()
-    assert program("run", ROOT.parent / "config" / "config.yaml")[:2] == (code, said)
