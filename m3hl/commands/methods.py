@@ -5,8 +5,10 @@ from dataclasses import asdict
 from typing import Any
 
 import click
+from pydantic import ValidationError
 
 from m3hl.config import methods
+from m3hl.errors import UserError
 
 HEADS = {
     "method": "method",
@@ -59,12 +61,20 @@ def row(name: str) -> dict[str, Any]:
         "dimensions": list(able),
         "presets": list(module.PRESETS),
         "stages": [stage.stage for stage in stages if len(stages) > 1],
-        "own_network": not module.Options(**methods.preset(name, module.PRESETS[0], able[0])).beyond_logits(),
+        "own_network": takes_own_network(name, module.PRESETS[0], able[0]),
         "cost": getattr(module, "COST", None),
         "paper": getattr(module, "PUBLICATION", None),
         "code_license": getattr(module, "CODE_LICENSE", None),
         "lineage": asdict(known) if known else None,
     }
+
+
+def takes_own_network(name: str, preset: str, dimensions: int) -> bool | None:
+    """Return whether a configuration can name a network for a method; None where its preset fits no knobs."""
+    try:
+        return not methods.load(name).Options(**methods.preset(name, preset, dimensions)).beyond_logits()
+    except (ValidationError, UserError):
+        return None
 
 
 def shown(values: dict[str, Any]) -> dict[str, str]:

@@ -1,7 +1,7 @@
 """Networks of a user's own that a configuration names: `./FILE.py` or `PACKAGE.MODULE:CLASS`.
 
 Without a colon the class is called `Network`. It is called with `spatial_dims`, `in_channels` and `out_channels`,
-as MONAI calls them, and returns logits (B, C, *) of images (B, 1, *).
+as MONAI calls them, and returns logits (B, C, *) of images (B, I, *).
 """
 
 import platform
@@ -41,7 +41,7 @@ def require_there(name: str) -> None:
     elif outside.source(module_path(name)) is None:
         raise UserError(
             f"network {name}: there is no module {where} on {platform.node()}{outside.in_container()}; a file is "
-            "named by its path, ./FILE.py, and a package must be installed where the run computes"
+            "named by its path, ./FILE.py, and a package must be installed here, and where runs compute"
         )
 
 

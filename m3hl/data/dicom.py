@@ -59,7 +59,7 @@ def only_series(folder: Path) -> list[str]:
     series = sitk.ImageSeriesReader.GetGDCMSeriesIDs(str(folder))
     if not series:
         below = list(series_below(folder))
-        remedy = f"give the one below it ({', '.join(map(str, below))})" if below else "check the path"
+        remedy = f"give the one that you mean ({', '.join(map(str, below))})" if below else "check the path"
         raise UserError(f"{folder}: this folder holds no DICOM series; {remedy}")
     files = {one: sitk.ImageSeriesReader.GetGDCMSeriesFileNames(str(folder), one) for one in series}
     if len(series) > 1:
@@ -113,9 +113,16 @@ def require_straight(points: np.ndarray, cosines: np.ndarray, image: sitk.Image,
 
 
 def series_below(folder: Path) -> Iterator[Path]:
-    """Return the first folders below one that hold DICOM series, by name."""
-    deeper = (Path(here) for here, _, files in sorted(os.walk(folder)) if files and Path(here) != folder)
-    return islice((one for one in deeper if holds_series(one)), MOST_FOLDERS)
+    """Return the first folders below one that hold DICOM series, by name; no more than needed is read."""
+    return islice((one for one in folders_below(folder) if holds_series(one)), MOST_FOLDERS)
+
+
+def folders_below(folder: Path) -> Iterator[Path]:
+    """Yield the folders with files below one, in the order of names."""
+    for here, folders, files in os.walk(folder):
+        folders.sort()
+        if files and Path(here) != folder:
+            yield Path(here)
 
 
 def holds_series(folder: Path) -> bool:

@@ -33,7 +33,10 @@ def read_table(path: Path, what: str, columns: tuple[str, ...]) -> list[dict[str
 def read_header(path: Path, what: str) -> list[str]:
     """Return the names of a CSV file's columns; the arguments are those of `read_table`."""
     text = read_text(path, what).removeprefix("\ufeff")
-    line = next(csv.reader(io.StringIO(text.partition("\n")[0]), delimiter=delimiter(text)), [])
+    try:
+        line = next(csv.reader(io.StringIO(text.partition("\n")[0]), delimiter=delimiter(text)), [])
+    except csv.Error as error:
+        raise UserError(f"{path}, line 1: this is no CSV ({error}); mend the line") from error
     return [name.strip() for name in line]
 
 

@@ -1,6 +1,7 @@
 """Which scans a command line means: files, folders of images or of DICOM, patterns, and lists of these."""
 
 import glob
+from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
@@ -33,7 +34,7 @@ def listed_scans(table: Path) -> list[Scan]:
     """Return the scans in a CSV with the columns case and image (or image_1, image_2, …), as one trains with.
 
     Raises:
-        UserError: the list cannot be read, is empty, or a name cannot name a file.
+        UserError: the list cannot be read, is empty, or a name stands there twice or cannot name a file.
     """
     rows = read_images(table, "list of scans", ("case", "image"))
     if not rows:
@@ -41,6 +42,9 @@ def listed_scans(table: Path) -> list[Scan]:
     for row in rows:
         if not SAFE_NAME.fullmatch(row["case"]):
             raise UserError(f"{table}: {row['case']!r} cannot name a case; use letters, digits and . _ + - only")
+    counts = Counter(row["case"] for row in rows)
+    if twice := [name for name, count in counts.items() if count > 1]:
+        raise UserError(f"{table}: case {twice[0]} stands there twice; rename one")
     return [Scan(row["case"], listed_images(row, table)) for row in rows]
 
 

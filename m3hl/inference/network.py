@@ -1,5 +1,6 @@
 """The network of a run: a U-Net or V-Net, or one of a user's own, which gives logits alone."""
 
+import copy
 from math import prod
 
 import torch
@@ -56,12 +57,12 @@ def own(settings: RunSettings) -> nn.Module:
 def try_network(settings: RunSettings, device: torch.device) -> None:
     """Raise `UserError` unless a network of a user's own can be trained and saved, and gives logits of the crop.
 
-    One of two images is passed through a network that is thrown away; random numbers are as before.
+    Two images are passed forth and back through a network that is thrown away; random numbers are as before.
     """
     if settings.network is None:
         return
     random = torch.random.fork_rng([device] if device.type == "cuda" else [])
-    with random, torch.no_grad(), networks.answerable(settings.network):
+    with random, networks.answerable(settings.network):
         network = own(settings)
         if any(not isinstance(value, Tensor) or is_lazy(value) for value in network.state_dict().values()):
             raise mistake(settings, "its state_dict() must hold tensors of known shapes: no lazy layers")
@@ -69,8 +70,15 @@ def try_network(settings: RunSettings, device: torch.device) -> None:
             raise mistake(settings, "it has no parameters that can be trained; assign its layers to self")
         network.to(device)
         images = torch.randn(2, settings.inputs, *settings.crop, device=device)
-        for training in (True, False):
-            check_logits(settings, network.train(training)(images), training)
+        # Teachers are copies of students.
+        network = copy.deepcopy(network)
+        logits = network.train()(images)
+        check_logits(settings, logits, training=True)
+        with torch.no_grad():
+            check_logits(settings, network.eval()(images), training=False)
+        if not logits.requires_grad:
+            raise mistake(settings, "its logits do not depend on its parameters; are they detached?")
+        logits.sum().backward()
 
 
 def check_logits(settings: RunSettings, logits: object, training: bool) -> None:

@@ -90,11 +90,11 @@ def segment_slices(network: nn.Module, volumes: Sequence[Tensor], size: tuple[in
 
 def resized_slices(volumes: Sequence[Tensor], size: tuple[int, ...]) -> Tensor:
     """Return all slices of volumes (Z, H, W) or (C, Z, H, W), resized, as (N, C, *size)."""
-    channels = zip(*map(apart, volumes), strict=True)
+    channels = zip(*map(with_channels, volumes), strict=True)
     return torch.stack([torch.cat([resize_nearest(one, size) for one in channel]) for channel in channels], 1)
 
 
-def apart(volume: Tensor) -> Tensor:
+def with_channels(volume: Tensor) -> Tensor:
     """Return a volume with an axis of channels, also where it has one image only."""
     return volume if volume.ndim > 3 else volume[None]
 
@@ -116,7 +116,7 @@ def slide(network: nn.Module, volume: Tensor, window: tuple[int, ...], stride: t
     Windows start at multiples of `stride`, and the last is moved back inside. An axis shorter than the window
     is padded with zeros on both sides, the smaller half first, and cropped again.
     """
-    shape, volume = volume.shape[-3:], apart(volume)
+    shape, volume = volume.shape[-3:], with_channels(volume)
     missing = [max(w - n, 0) for n, w in zip(shape, window, strict=True)]
     before = [m // 2 for m in missing]
     padding = [p for m, b in zip(missing[::-1], before[::-1], strict=True) for p in (b, m - b)]

@@ -134,9 +134,16 @@ class Weights:
             weights.network_source = TypeAdapter(str | None).validate_python(facts.get("network_source"))
             weights.frame = TypeAdapter(Frame).validate_python(facts.get("frame", {}))
             weights.seen = TypeAdapter(Seen | None).validate_python(facts.get("seen"))
+            if weights.seen and len(weights.seen.levels) != 3 * settings.inputs:
+                raise ValueError("intensities of another number of images")
             choices = facts.get("others", {})
             weights.others = {name: fitting(value["others"][name], choice) for name, choice in choices.items()}
         except MISFITS as error:
+            if settings.network:
+                raise UserError(
+                    f"{path}: these weights are not of the network {settings.network} as it is now; name the one "
+                    "that they were trained with (--network), or take back what has been edited since"
+                ) from error
             raise misfit(path) from error
         if weights.network_source != network_digest(settings.network):
             log.warning("%s: %s has changed since these weights were trained with it", path, settings.network)

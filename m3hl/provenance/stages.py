@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from importlib.metadata import packages_distributions, version
+from importlib.metadata import PackageNotFoundError, packages_distributions, version
 from pathlib import Path
 
 from m3hl.config import methods, networks, outside
@@ -104,7 +104,11 @@ def network_source(network: str | None) -> dict[str, dict[str, str]]:
     if outside.is_path(where):
         return {"network_source": {"file": network, "sha256": sha256_file(Path(where))}}
     package = packages_distributions().get(where.partition(".")[0], [where])[0]
-    return {"network_source": {"package": package, "version": version(package), "module": network}}
+    try:
+        return {"network_source": {"package": package, "version": version(package), "module": network}}
+    except PackageNotFoundError:
+        # Importable without being installed, by PYTHONPATH for one: its source says which it is.
+        return {"network_source": {"module": network, "sha256": network_digest(network)}}
 
 
 def network_digest(network: str | None) -> str | None:

@@ -65,15 +65,17 @@ def compare_all(study: Study) -> list[Comparison]:
 
 
 def of(study: Study, algorithm: str) -> list[str]:
-    """Return the names of the methods with an algorithm, in the study's order."""
-    return [name for name, method in study.methods.items() if method.algorithm == algorithm]
+    """Return the names of the methods with an algorithm, in the study's order, those with our networks first."""
+    names = [name for name, method in study.methods.items() if method.algorithm == algorithm]
+    return sorted(names, key=lambda name: study.methods[name].own_network)
 
 
 def pairs(rows: list[Row], methods: list[str], baselines: list[str]) -> Iterator[tuple[Row, Row]]:
-    """Yield the rows of these methods, each with the rows of the baselines that have as many labels."""
+    """Yield the rows of these methods, each with the baselines' of as many labels and the same network."""
     for method in (row for row in rows if row.method in methods):
         for other in (row for row in rows if row.method in baselines and row.labeled == method.labeled):
-            yield method, other
+            if method.settings.network == other.settings.network:
+                yield method, other
 
 
 def compared(dice: dict[tuple, float], method: Row, baseline: Row) -> Comparison | None:

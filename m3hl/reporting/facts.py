@@ -63,7 +63,7 @@ class MethodFacts:
     own_network: bool = False
 
     def as_published(self, dataset: str) -> bool:
-        """Return whether neither network nor a single knob is another on a data set: it stands for its row."""
+        """Return whether neither network nor a single knob is another on a data set."""
         return not (self.turned or dataset in self.turned_on or self.own_network)
 
 

@@ -59,8 +59,8 @@ def gain(study: Study, comparison: Comparison, tests: list[CaseTest]) -> str:
 def place(study: Study, comparison: Comparison, tests: list[CaseTest]) -> str:
     """Return how many methods are clearly above supervised training on a data set, and where M³HL stands."""
     row, baseline = comparison.method, comparison.baseline
-    # Of a method's presets the first stands for it.
-    names = {study.methods[name].algorithm: name for name in reversed(study.methods)}.values()
+    # Of a method's presets the first stands for it, if it is of our network.
+    names = {of(study, method.algorithm)[0] for method in study.methods.values()}
     against = [t for t in tests if t.comparison.baseline == baseline and t.comparison.method.method in names]
     above = sum(test.result.mean > 0 and test.holm_p < ALPHA for test in against)
     dice: dict[str, list[float]] = {}

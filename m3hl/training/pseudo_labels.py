@@ -27,7 +27,7 @@ class PseudoLabelCheck:
     """Unlabeled training images whose label maps the data set has, the same at each validation.
 
     Attributes:
-        images: (N, 1, *crop): slices resized to the crop, or the middles of volumes; not augmented.
+        images: (N, C, *crop): slices resized to the crop, or the middles of volumes; not augmented.
         truth: (N, *crop).
         batch: how many of them pass a network together.
         classes: number of foreground classes.

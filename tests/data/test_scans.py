@@ -78,7 +78,7 @@ def test_a_folder_without_dicom_is_refused(tmp_path):
 def test_where_a_series_lies_deeper_is_told(tmp_path, voxels):
     write_dicom(tmp_path / "export" / "study" / "series", voxels)
     with pytest.raises(
-        UserError, match=r"export: .* no DICOM series; give the one below it \(.*export/study/series\)"
+        UserError, match=r"export: .* no DICOM series; give the one that you mean \(.*export/study/series\)"
     ):
         read_volume(tmp_path / "export", 3)
 

@@ -3,7 +3,7 @@
 import pytest
 
 from m3hl.data.split import OWN, read_split
-from m3hl.data.table import read_table
+from m3hl.data.table import read_header, read_table
 from m3hl.errors import UserError
 
 
@@ -68,3 +68,9 @@ def test_a_group_is_in_one_known_split(tmp_path, rows, message):
     (tmp_path / OWN).write_text("group,split\n" + rows)
     with pytest.raises(UserError, match=message):
         read_split(tmp_path, "acdc")
+
+
+def test_a_header_that_is_no_csv_is_one_line(tmp_path):
+    (tmp_path / "t.csv").write_text("a," + "b" * 200_000 + "\n1,2\n")
+    with pytest.raises(UserError, match=r"t\.csv, line 1: this is no CSV"):
+        read_header(tmp_path / "t.csv", "table")

@@ -55,6 +55,21 @@ WRONG = {
         f"{RETURNED} if self.training else None",
         "in eval() it must return one tensor of logits",
     ),
+    "in place": (
+        RETURNED,
+        "x = self.first(images).sigmoid(); x += 1; return self.second(x)",
+        "an inplace operation",
+    ),
+    "detached": (
+        RETURNED,
+        f"{RETURNED}.detach()",
+        "its logits do not depend on its parameters; are they detached?",
+    ),
+    "no copy": (
+        "self.dropout =",
+        "nn.utils.weight_norm(self.first); self.dropout =",
+        "RuntimeError: Only Tensors created explicitly",
+    ),
     "NaN": (RETURNED, f"{RETURNED}.log()", " of 4096 logits of random images are not finite"),
 }
 
@@ -90,6 +105,14 @@ def test_a_good_one_passes_and_moves_no_random_numbers(here, dimensions):
     assert torch.equal(before, torch.get_rng_state())
 
 
+@pytest.mark.parametrize("dimensions", [2, 3])
+def test_it_gets_as_many_channels_as_a_case_has_images(here, dimensions):
+    write_network(here)
+    chosen = settings("supervised", dimensions, network="./net.py").on(("image_1", "image_2"))
+    try_network(chosen, CPU)
+    assert new_network(chosen)(torch.rand(1, 2, *chosen.crop)).logits.shape == (1, 2, *chosen.crop)
+
+
 def test_a_training_begins_with_the_trial(here, launch, run_settings):
     write_network(here, edit=(RETURNED, f"{RETURNED}[:, :1]"))
     chosen = settings("supervised", 2, network="./net.py")
@@ -99,13 +122,9 @@ def test_a_training_begins_with_the_trial(here, launch, run_settings):
 
 
 def test_what_only_a_step_brings_to_light_names_it_too(here, launch):
-    again = "if torch.is_grad_enabled(): raise IndexError('in a step')"
-    write_network(
-        here,
-        edit=(RETURNED, f"{again}\n        {RETURNED}"),
-        more=("from torch import nn", "import torch\nfrom torch import nn"),
-    )
-    with pytest.raises(UserError, match=r"^./net.py, line 19, in forward: IndexError: in a step"):
+    again = "if len(images) > 2: raise IndexError('in a step')"
+    write_network(here, edit=(RETURNED, f"{again}\n        {RETURNED}"))
+    with pytest.raises(UserError, match=r"^./net.py, line 18, in forward: IndexError: in a step"):
         launch(settings("supervised", 2, network="./net.py"), here / "work")
 
 

@@ -10,6 +10,7 @@ import torch
 
 from m3hl import nets
 from m3hl.config.dataset import DatasetConfig
+from m3hl.data.seen import Seen
 from m3hl.errors import UserError
 from m3hl.files.tensors import load_tensors, save_tensors
 from m3hl.inference.network import new_network
@@ -53,6 +54,12 @@ def test_what_goes_in_comes_out(weights, path):
     ours, theirs = weights.network.state_dict(), loaded.network.state_dict()
     assert ours.keys() == theirs.keys()
     assert all(torch.equal(ours[name], theirs[name]) for name in ours)
+
+
+def test_intensities_of_another_number_of_images_are_refused(weights, tmp_path):
+    weights.seen = Seen((1.0,) * 3, (1.0,) * 3, (0.0, 1.0, 2.0) * 2)
+    weights.save(tmp_path / "best.pt")
+    assert "do not fit" in refused(tmp_path / "best.pt")
 
 
 def test_the_same_values_give_the_same_bytes(weights, path, tmp_path):
@@ -225,7 +232,7 @@ def test_an_edit_of_its_source_since_is_warned_of(own, caplog, name):
 
 def test_another_network_than_its_own_is_refused(own):
     write_network(own.parent, "wider.py", edit=("4", "5"))
-    with pytest.raises(UserError, match="the weights do not fit their own settings"):
+    with pytest.raises(UserError, match=r"these weights are not of the network ./wider.py as it is now"):
         Weights.load(own, ["./wider.py"])
     with pytest.raises(UserError, match=r"^./none.py: there is no such file from "):
         Weights.load(own, ["./none.py"])

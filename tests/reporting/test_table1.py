@@ -22,6 +22,7 @@ from m3hl.reporting.sections import answer, cases, cost, results
 from m3hl.reporting.side_by_side import agreement, in_table, ranks
 from m3hl.reporting.study import load_study
 from m3hl.reporting.tests_matrix import matrix
+from tests.own import write_network
 from tests.reporting.table1_study import table1_config, write_table1
 
 KINDS = {"acdc": 7, "la": 8}
@@ -180,6 +181,23 @@ def test_the_answer_is_three_sentences(table1_study):
     assert re.search(r"Kendall's τ of \S+ on acdc \(\d+ methods\) and \S+ on la", paper)
     assert paper.endswith("neither confirms nor refutes it (see Results).")
     assert content["question"] == answer.QUESTION_OF_MANY
+
+
+def test_methods_are_compared_with_the_baseline_of_their_network(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write_network(tmp_path)
+    values = table1_config(seeds=(1,)).model_dump(mode="json", exclude_defaults=True)
+    own = {name: {"method": name, "network": "./net.py"} for name in ("supervised", "mean-teacher")}
+    values["methods"] = {f"small-{name}": entry for name, entry in own.items()} | values["methods"]
+    values["experiments"][0]["method"] += [f"small-{name}" for name in own]
+    config = parse_config(values)
+    write_table1(tmp_path, config, cases=6)
+    study = load_study(config, tmp_path)
+    found = [(c.method.method, c.baseline.method) for c in compare_all(study)]
+    assert [pair for pair in found if any("small" in name for name in pair)] == [
+        ("small-mean-teacher", "small-supervised")
+    ]
+    assert "M³HL ranks" in answer.content(study)["sentences"][1]
 
 
 def test_a_rank_of_means_over_unequal_seeds_says_so(tmp_path):
