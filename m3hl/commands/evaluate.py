@@ -69,7 +69,7 @@ def command(
     with Store(store) as data, networks.blamed(trained.network):
         data.require(trained.dimensions, trained.classes, trained.shrink, trained.images)
         data.require_frame(weights.frame)
-        protocol = Protocol(weights.settings.crop, stride, description.largest_component, data.shrink)
+        protocol = Protocol(trained.crop, stride, description.largest_component, data.shrink)
         cases = choose_cases(data, split, study.evaluation.cases)
         if nifti:
             require_geometry(cases)

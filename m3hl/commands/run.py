@@ -18,7 +18,6 @@ def command(config: Path, arguments: tuple[str, ...]) -> None:
     from m3hl.orchestration.snakemake import run
 
     code = run(config, arguments)
-    page = Path("results", load_config(config).name, "report.html")
-    if code == 0 and page.is_file():
+    if code == 0 and (page := Path("results", load_config(config).name, "report.html")).is_file():
         click.echo(f"Open {page}")
     sys.exit(code)

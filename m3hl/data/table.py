@@ -2,6 +2,8 @@
 
 import csv
 import io
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -22,22 +24,30 @@ def read_table(path: Path, what: str, columns: tuple[str, ...]) -> list[dict[str
     Raises:
         UserError: the file is missing or unreadable, lacks a column, or has a row of another length.
     """
-    text = read_text(path, what).removeprefix("\ufeff")
-    rows = csv.reader(io.StringIO(text), delimiter=delimiter(text))
-    try:
+    with csv_rows(path, what) as rows:
         return read_rows(rows, path, what, columns)
-    except csv.Error as error:
-        raise UserError(f"{path}, line {rows.line_num}: this is no CSV ({error}); mend the line") from error
 
 
 def read_header(path: Path, what: str) -> list[str]:
     """Return the names of a CSV file's columns; the arguments are those of `read_table`."""
+    with csv_rows(path, what) as rows:
+        return header_of(rows)
+
+
+@contextmanager
+def csv_rows(path: Path, what: str) -> Iterator[Any]:
+    """Yield a CSV file's reader, whose mistakes within are one line; the arguments are those of `read_table`."""
     text = read_text(path, what).removeprefix("\ufeff")
+    rows = csv.reader(io.StringIO(text), delimiter=delimiter(text))
     try:
-        line = next(csv.reader(io.StringIO(text.partition("\n")[0]), delimiter=delimiter(text)), [])
+        yield rows
     except csv.Error as error:
-        raise UserError(f"{path}, line 1: this is no CSV ({error}); mend the line") from error
-    return [name.strip() for name in line]
+        raise UserError(f"{path}, line {rows.line_num}: this is no CSV ({error}); mend the line") from error
+
+
+def header_of(rows: Any) -> list[str]:
+    """Return the names in the first row that a CSV reader delivers, [] of an empty file."""
+    return [name.strip() for name in next(rows, [])]
 
 
 def delimiter(text: str) -> str:
@@ -54,7 +64,7 @@ def delimiter(text: str) -> str:
 
 def read_rows(rows: Any, path: Path, what: str, columns: tuple[str, ...]) -> list[dict[str, str]]:
     """Return the rows below the header that a CSV reader delivers; arguments as of `read_table`."""
-    header = [name.strip() for name in next(rows, [])]
+    header = header_of(rows)
     missing = [name for name in columns if name not in header]
     if missing:
         raise UserError(f"{path}: this {what} has no column {', '.join(missing)}; its first line must name them")

@@ -8,8 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from m3hl.config import methods
+from m3hl.reporting.published import table1
 
 FINDINGS = Path(__file__).parent / "findings"
+TABLE_1 = {"acdc": "ACDC", "la": "LA"}
+"""Kinds of data sets, and what a reader calls them."""
 
 
 @dataclass(frozen=True)
@@ -36,3 +39,9 @@ def lineage(method: str) -> Lineage | None:
         return None
     values = tomllib.loads((FINDINGS / f"{method}.toml").read_text(encoding="utf-8"))
     return Lineage(**values | {"findings": tuple(values["findings"])})
+
+
+def in_print_order(names: set[str]) -> list[str]:
+    """Return methods as Table 1 has them, then the others by name."""
+    printed = [row.ours for row in table1("acdc")]
+    return sorted(names, key=lambda name: (printed.index(name) if name in printed else len(printed), name))

@@ -5,8 +5,7 @@ from pathlib import Path
 
 from m3hl.config import methods
 from m3hl.files.atomic import write_text
-from m3hl.reporting.lineage import lineage
-from m3hl.reporting.sections.lineage import TABLE_1, in_print_order
+from m3hl.reporting.lineage import TABLE_1, in_print_order, lineage
 
 PAGE = Path(__file__).parents[2] / "docs" / "methods" / "README.md"
 GENERATED = "<!-- From here on written by `make docs`, from m3hl/reporting/findings. -->\n"

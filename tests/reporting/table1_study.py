@@ -17,12 +17,17 @@ SMALLER = {"training": {"iterations": 600}}
 
 def table1_config(seeds=(1, 2), **changes) -> Config:
     """Return a configuration of twelve methods or more on both data sets with the paper's labeled counts."""
+    return parse_config(table1_values(seeds) | changes)
+
+
+def table1_values(seeds=(1,)) -> dict:
+    """Return what such a configuration says, to be changed."""
     names = methods.names()
     knobs = {
         f"m3hl-{n}": {"method": "m3hl", "options": {"mask_ratio": n / 100}} for n in range(COUNT - len(names))
     }
     chosen = ["supervised", *(name for name in names if name != "supervised"), *knobs]
-    values = {
+    return {
         "name": "table1",
         "datasets": {name: {"kind": name, "source": "public", "path": "x"} | SMALLER for name in ("acdc", "la")},
         "methods": {name: {"method": name} for name in chosen} | knobs,
@@ -36,7 +41,6 @@ def table1_config(seeds=(1, 2), **changes) -> Config:
             for name, labeled, dimensions in (("acdc", 7, 2), ("la", 8, 3))
         ],
     }
-    return parse_config(values | changes)
 
 
 def write_table1(folder, config: Config, write_run=None, cases=20) -> None:

@@ -4,9 +4,9 @@ import pytest
 
 from m3hl.config import methods
 from m3hl.reporting import lineage_docs
-from m3hl.reporting.lineage import FINDINGS, lineage
+from m3hl.reporting.lineage import FINDINGS, in_print_order, lineage
 from m3hl.reporting.published import table1
-from m3hl.reporting.sections.lineage import content, in_print_order
+from m3hl.reporting.sections.lineage import content
 from m3hl.reporting.study import load_study
 
 

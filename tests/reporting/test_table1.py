@@ -23,7 +23,7 @@ from m3hl.reporting.side_by_side import agreement, in_table, ranks
 from m3hl.reporting.study import load_study
 from m3hl.reporting.tests_matrix import matrix
 from tests.own import write_network
-from tests.reporting.table1_study import table1_config, write_table1
+from tests.reporting.table1_study import table1_config, table1_values, write_table1
 
 KINDS = {"acdc": 7, "la": 8}
 
@@ -186,7 +186,7 @@ def test_the_answer_is_three_sentences(table1_study):
 def test_methods_are_compared_with_the_baseline_of_their_network(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     write_network(tmp_path)
-    values = table1_config(seeds=(1,)).model_dump(mode="json", exclude_defaults=True)
+    values = table1_values()
     own = {name: {"method": name, "network": "./net.py"} for name in ("supervised", "mean-teacher")}
     values["methods"] = {f"small-{name}": entry for name, entry in own.items()} | values["methods"]
     values["experiments"][0]["method"] += [f"small-{name}" for name in own]
@@ -201,8 +201,7 @@ def test_methods_are_compared_with_the_baseline_of_their_network(tmp_path, monke
 
 
 def test_a_rank_of_means_over_unequal_seeds_says_so(tmp_path):
-    config = table1_config(seeds=(1,))
-    values = config.model_dump(mode="json", exclude_defaults=True)
+    values = table1_values()
     more = {"dataset": ["acdc"], "method": ["supervised", "m3hl"], "labeled": [7], "seed": [2, 3]}
     config = parse_config(values | {"experiments": [*values["experiments"], more]})
     write_table1(tmp_path, config, cases=6)
@@ -217,8 +216,7 @@ def test_the_first_preset_stands_for_m3hl_and_without_it_another_is_told_of(tmp_
     names = [run.method for run in config.runs() if run.dataset == "acdc"] + ["m3hl-paper"]
     config = table1_config(
         seeds=(1,),
-        methods=dict(config.model_dump(mode="json", exclude_defaults=True)["methods"])
-        | {"m3hl-paper": {"method": "m3hl", "preset": "paper"}},
+        methods=table1_values()["methods"] | {"m3hl-paper": {"method": "m3hl", "preset": "paper"}},
         experiments=[{"dataset": ["acdc"], "method": names, "labeled": [7], "seed": [1]}],
     )
     write_table1(tmp_path, config, cases=6)
@@ -230,8 +228,7 @@ def test_the_first_preset_stands_for_m3hl_and_without_it_another_is_told_of(tmp_
 
 
 def test_a_data_set_whose_weights_the_test_split_chose_is_not_told_of_beside_two_others(tmp_path):
-    config = table1_config(seeds=(1,))
-    values = config.model_dump(mode="json", exclude_defaults=True)
+    values = table1_values()
     chosen = values["datasets"]["la"] | {"training": {"iterations": 600, "selection": "test"}}
     block = next(block for block in values["experiments"] if block["dataset"] == ["la"])
     config = table1_config(
@@ -250,8 +247,7 @@ def test_a_data_set_whose_weights_the_test_split_chose_is_not_told_of_beside_two
 
 
 def test_options_turned_on_one_data_set_leave_the_row_of_the_other_as_published(tmp_path):
-    config = table1_config(seeds=(1,))
-    values = config.model_dump(mode="json", exclude_defaults=True)
+    values = table1_values()
     values["methods"]["bcp"] = {"method": "bcp", "by_dataset": {"la": {"pretraining_iterations": 9}}}
     values["methods"]["short"] = {"method": "bcp", "options": {"pretraining_iterations": 9}}
     values["experiments"][0]["method"].append("short")

@@ -40,10 +40,15 @@ def trained(make_workspace, root, own_study):
     return workspace
 
 
+def records_of(trained, method):
+    """Return what training and evaluation have recorded of a method's run."""
+    run = trained.results / "runs" / "hearts" / method / "labeled-1" / "seed-1"
+    return [json.loads((run / name).read_text()) for name in ("run.json", "evaluation.json")]
+
+
 def test_it_has_a_row_in_the_table_and_says_where_it_is_from(trained):
     assert "mine" in (trained.results / "table1.csv").read_text()
-    run = trained.results / "runs" / "hearts" / "mine" / "labeled-1" / "seed-1"
-    record = json.loads((run / "run.json").read_text())
+    record, _ = records_of(trained, "mine")
     digest = sha256_file(trained.folder / "mine.py")
     assert record["provenance"]["method_source"] == {"file": "./mine.py", "sha256": digest}
     assert {"./mine.py", "./doubt.py"} <= set(record["seal"]["sources"])
@@ -54,11 +59,9 @@ def test_it_has_a_row_in_the_table_and_says_where_it_is_from(trained):
 
 def test_a_network_has_a_row_and_says_where_it_is_from(trained):
     assert "small" in (trained.results / "table1.csv").read_text()
-    run = trained.results / "runs" / "hearts" / "small" / "labeled-1" / "seed-1"
-    record = json.loads((run / "run.json").read_text())
+    record, evaluated = records_of(trained, "small")
     digest = sha256_file(trained.folder / "net.py")
     assert record["provenance"]["network_source"] == {"file": "./net.py", "sha256": digest}
-    evaluated = json.loads((run / "evaluation.json").read_text())
     for sources in (record["seal"]["sources"], evaluated["seal"]["sources"]):
         assert {"./net.py", "./layers.py"} <= set(sources)
     page = (trained.results / "report.html").read_text()

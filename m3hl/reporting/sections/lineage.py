@@ -4,12 +4,10 @@ from dataclasses import asdict
 from typing import Any
 
 from m3hl.config import methods
-from m3hl.reporting.lineage import lineage
-from m3hl.reporting.published import table1
+from m3hl.reporting.lineage import TABLE_1, in_print_order, lineage
 from m3hl.reporting.study import Study
 
 TITLE = "What each method really is"
-TABLE_1 = {"acdc": "ACDC", "la": "LA"}
 
 
 def content(study: Study) -> dict[str, Any] | None:
@@ -17,12 +15,6 @@ def content(study: Study) -> dict[str, Any] | None:
     entries = [entry(name) for name in in_print_order({facts.algorithm for facts in study.methods.values()})]
     found = [one for one in entries if one]
     return {"entries": found} if found else None
-
-
-def in_print_order(names: set[str]) -> list[str]:
-    """Return methods as Table 1 has them, then the others by name."""
-    printed = [row.ours for row in table1("acdc")]
-    return sorted(names, key=lambda name: (printed.index(name) if name in printed else len(printed), name))
 
 
 def entry(method: str) -> dict[str, Any] | None:
