@@ -1,6 +1,7 @@
 """Numbers of the released code, and the small runs that networks, methods and inference are tested with."""
 
 import json
+import os
 import subprocess
 import sys
 from functools import cache
@@ -24,6 +25,15 @@ LAYERS = {2: "unet_layers", 3: "vnet_layers"}
 IMAGES = {2: (7, (2, 1, 64, 64)), 3: (8, (2, 1, 48, 48, 48))}
 CLASSES = {2: ("right ventricle", "myocardium", "left ventricle"), 3: ("left atrium",)}
 SCALE_AND_SHIFT = {"norm_scale": (0.1, 1.0), "norm_shift": (0.1, 0.0), "bias": (0.1, 0.0)}
+
+
+def pytest_configure():
+    """Compute with one thread, in what tests start as well.
+
+    Processes share the cores here. Threads that wait for one another while a third process has the core double the time.
+    """
+    threads = os.environ.setdefault("OMP_NUM_THREADS", "1")
+    torch.set_num_threads(int(threads))
 
 
 def pytest_collection_modifyitems(items):

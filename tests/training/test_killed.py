@@ -33,8 +33,8 @@ METHODS = {
     "omf": BORDERS,
 }
 MOMENTS = 20
-OFTEN = ("sassnet", "ss-net", "ad-mt", "ps-mt")
-"""Killed so often: what has a second optimiser, a memory, or teachers who take turns."""
+OFTEN = ("sassnet", "ss-net", "ad-mt", "ps-mt", "bcp", "abd", "omf")
+"""Killed so often: what has a second optimiser, a memory, teachers who take turns, or two stages."""
 
 
 @pytest.fixture
