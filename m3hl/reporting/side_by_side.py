@@ -7,8 +7,8 @@ from math import isnan, nan
 import pandas as pd
 from scipy import stats
 
+from m3hl.reporting.against_paper import stands_for
 from m3hl.reporting.exports import Table
-from m3hl.reporting.facts import MethodFacts
 from m3hl.reporting.published import LABELED, SOURCE, Published, table1
 from m3hl.reporting.result_tables import HEADS
 from m3hl.reporting.study import Study
@@ -54,7 +54,7 @@ def side_by_side(study: Study, dataset: str, found: list[Line]) -> list[Pair]:
     if facts.synthetic or facts.kind not in LABELED:
         return []
     methods = study.methods
-    lines = [x for x in found if x.row.labeled == LABELED[facts.kind] and in_table(methods[x.row.method], dataset)]
+    lines = [x for x in found if x.row.labeled == LABELED[facts.kind] and stands_for(methods[x.row.method], facts)]
     if not lines:
         return []
     printed = table1(facts.kind)
@@ -82,11 +82,6 @@ def side_by_side(study: Study, dataset: str, found: list[Line]) -> list[Pair]:
         )
         for row, line in rows
     ]
-
-
-def in_table(method: MethodFacts, dataset: str) -> bool:
-    """Return whether a method is a row of the table: as published, or under the method's own name."""
-    return method.as_published(dataset) or (method.name == method.algorithm and not method.own_network)
 
 
 def ranks(values: list[tuple[object, float]]) -> dict[object, int]:

@@ -1,5 +1,6 @@
 """Table 1 beside the paper's, the tests of all methods as a matrix, Dice against cost, and the answer."""
 
+import dataclasses
 import json
 import re
 from math import isnan
@@ -10,7 +11,7 @@ import pytest
 from scipy import stats
 
 from m3hl.config.experiment import MethodConfig, parse_config
-from m3hl.reporting.against_paper import paper_rows
+from m3hl.reporting.against_paper import paper_rows, stands_for
 from m3hl.reporting.case_tests import ALPHA
 from m3hl.reporting.casewise import case_tests
 from m3hl.reporting.choice import FEW, choices
@@ -19,7 +20,7 @@ from m3hl.reporting.facts import method_facts
 from m3hl.reporting.page import gather, render
 from m3hl.reporting.published import table1
 from m3hl.reporting.sections import answer, cases, cost, results
-from m3hl.reporting.side_by_side import agreement, in_table, ranks
+from m3hl.reporting.side_by_side import agreement, ranks
 from m3hl.reporting.study import load_study
 from m3hl.reporting.tests_matrix import matrix
 from tests.own import write_network
@@ -73,13 +74,22 @@ def test_methods_that_the_paper_lacks_stand_below_and_turned_knobs_do_not(table1
     assert turned.isdisjoint(pair.line.row.method for pair in pairs if pair.line)
 
 
-def test_a_method_with_another_network_stands_for_no_row():
-    ours, own = (
-        method_facts("cps", MethodConfig(method="cps", network=network)) for network in (None, "./net.py")
+@pytest.mark.parametrize("size", [(), ("iterations 400 (published: 30 000)",)], ids=["published", "small"])
+def test_turned_knobs_and_other_networks_stand_for_no_row_but_where_a_small_study_scales_them(table1_study, size):
+    dataset = dataclasses.replace(table1_study.datasets["acdc"], differences=size)
+    ours, own, scaled, beside = (
+        method_facts(name, MethodConfig(method="cps", **values))
+        for name, values in (
+            ("cps", {}),
+            ("cps", {"network": "./net.py"}),
+            ("cps", {"options": {"ramp_step": 20}}),
+            ("cps-fast", {"options": {"ramp_step": 20}}),
+        )
     )
-    assert (ours.label, ours.note, in_table(ours, "acdc")) == ("CPS", "default settings", True)
-    assert (own.label, own.note, in_table(own, "acdc")) == ("cps", "network ./net.py", False)
+    assert (ours.label, ours.note, stands_for(ours, dataset)) == ("CPS", "default settings", True)
+    assert (own.label, own.note, stands_for(own, dataset)) == ("cps", "network ./net.py", False)
     assert not own.as_published("acdc")
+    assert (stands_for(scaled, dataset), stands_for(beside, dataset)) == (bool(size), False)
 
 
 def test_ranks_share_a_place_and_leave_out_what_has_no_number():
