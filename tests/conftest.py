@@ -30,7 +30,7 @@ SCALE_AND_SHIFT = {"norm_scale": (0.1, 1.0), "norm_shift": (0.1, 0.0), "bias": (
 def pytest_configure():
     """Compute with one thread, in what tests start as well.
 
-    Processes share the cores here. Threads that wait for one another while a third process has the core double the time.
+    Processes share the cores here: threads that wait for one another meanwhile double the time.
     """
     threads = os.environ.setdefault("OMP_NUM_THREADS", "1")
     torch.set_num_threads(int(threads))
