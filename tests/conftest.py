@@ -32,8 +32,8 @@ def pytest_configure():
 
     Processes share the cores here: threads that wait for one another meanwhile double the time.
     """
-    threads = os.environ.setdefault("OMP_NUM_THREADS", "1")
-    torch.set_num_threads(int(threads))
+    os.environ["OMP_NUM_THREADS"] = "1"
+    torch.set_num_threads(1)
 
 
 def pytest_collection_modifyitems(items):

@@ -77,6 +77,12 @@ def stands_for(method: MethodFacts, dataset: DatasetFacts) -> bool:
     return method.as_published(dataset.name) or bool(scaled)
 
 
+def comparable(study: Study, row: Row) -> bool:
+    """Return whether a row can stand beside one of Table 1: with the paper's labeled count, and for its method."""
+    dataset = study.datasets[row.dataset]
+    return row.labeled == LABELED.get(dataset.kind) and stands_for(study.methods[row.method], dataset)
+
+
 def paper_rows(study: Study, dataset: str) -> list[tuple[Row, Published]]:
     """Return the rows that the paper has too, each with the paper's; none for synthetic images."""
     facts = study.datasets[dataset]
@@ -84,11 +90,9 @@ def paper_rows(study: Study, dataset: str) -> list[tuple[Row, Published]]:
         return []
     printed = {row.ours: row for row in table1(facts.kind) if row.ours}
     return [
-        (row, printed[method.algorithm])
+        (row, printed[algorithm])
         for row in study.rows(dataset)
-        if row.labeled == LABELED[facts.kind]
-        and stands_for(method := study.methods[row.method], facts)
-        and method.algorithm in printed
+        if comparable(study, row) and (algorithm := study.methods[row.method].algorithm) in printed
     ]
 
 

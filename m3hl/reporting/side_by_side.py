@@ -7,7 +7,7 @@ from math import isnan, nan
 import pandas as pd
 from scipy import stats
 
-from m3hl.reporting.against_paper import stands_for
+from m3hl.reporting.against_paper import comparable
 from m3hl.reporting.exports import Table
 from m3hl.reporting.published import LABELED, SOURCE, Published, table1
 from m3hl.reporting.result_tables import HEADS
@@ -54,7 +54,7 @@ def side_by_side(study: Study, dataset: str, found: list[Line]) -> list[Pair]:
     if facts.synthetic or facts.kind not in LABELED:
         return []
     methods = study.methods
-    lines = [x for x in found if x.row.labeled == LABELED[facts.kind] and stands_for(methods[x.row.method], facts)]
+    lines = [line for line in found if comparable(study, line.row)]
     if not lines:
         return []
     printed = table1(facts.kind)

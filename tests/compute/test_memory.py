@@ -8,7 +8,6 @@ import pytest
 import torch
 
 from m3hl import methods
-from m3hl.compute.device import choose_device
 from m3hl.compute.execution import Execution
 from m3hl.data.batches import Batches
 from m3hl.data.placement import Budget
@@ -26,17 +25,7 @@ def held():
     return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize() / 2**20
 
 
-@pytest.fixture
-def _one_thread():
-    """Compute with one thread, which is faster with tensors of no size."""
-    before = torch.get_num_threads()
-    choose_device("cpu", 1)
-    yield
-    torch.set_num_threads(before)
-
-
 @pytest.mark.slow
-@pytest.mark.usefixtures("_one_thread")
 @pytest.mark.parametrize("place", BUDGETS)
 def test_memory_does_not_grow_over_2000_steps(run_settings, make_store, place):
     settings = run_settings(2, method="m3hl", channels=1)

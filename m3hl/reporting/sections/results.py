@@ -7,7 +7,7 @@ import pandas as pd
 
 from m3hl.evaluation.summary import RUN, run_means
 from m3hl.reporting import published
-from m3hl.reporting.against_paper import beside_paper, stands_for
+from m3hl.reporting.against_paper import beside_paper, comparable
 from m3hl.reporting.figures.dots import Dots, dots_drawing, percent_axis
 from m3hl.reporting.figures.scatter import Point, scatter
 from m3hl.reporting.figures.svg import Drawing
@@ -115,14 +115,13 @@ def dots(study: Study, name: str, printed: tuple[published.Published, ...]) -> d
     if study.metrics.empty:
         return None
     means = run_means(study.metrics, "published").set_index(RUN)["dice"]
-    labeled = published.LABELED.get(study.datasets[name].kind)
     rows = []
     for row in study.rows(name):
         keys = [tuple(result.run) for result in row.ended]
         found = [means[key] for key in keys if key in means]
         method, index = study.methods[row.method], list(study.methods).index(row.method)
-        compares = row.labeled == labeled and stands_for(method, study.datasets[name])
-        marks = [p.dice for p in printed if compares and p.ours == method.algorithm and not isnan(p.dice)]
+        beside = [p.dice for p in printed if p.ours == method.algorithm and not isnan(p.dice)]
+        marks = beside if comparable(study, row) else []
         label = f"{method.label} {row.labeled}{dagger(row.test_selected)}"
         rows.append((row, Dots(label, index, found, marks)))
     if not any(line.values for _, line in rows):

@@ -34,7 +34,6 @@ def run(settings, dataset, store, folder, deaths=()):
         deaths: where the process kills itself: (class, method, number of the call, before or after it).
     """
     install()
-    torch.set_num_threads(1)
     checkpoint.SHARE = 0
     for place, name, number, before in deaths:
         die(getattr({"Training": state, "Checkpoints": checkpoint}[place], place), name, number, before=before)
