@@ -101,5 +101,7 @@ def bits():
 def forkserver():
     """Return what starts processes within milliseconds; its server loads the libraries, once for all tests."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["m3hl.commands.train", "m3hl.training.loop", "torch._dynamo"])
+    ours = ("commands.train", "training.loop", "evaluation.evaluate", "inference.predict", "reporting.page")
+    others = ("torch._dynamo", "torch.utils.tensorboard")
+    context.set_forkserver_preload([*(f"m3hl.{name}" for name in ours), *others])
     return context

@@ -68,15 +68,30 @@ def leftovers(folder):
     return [path.name for path in folder.rglob(".*.part*")]
 
 
-def run(arguments):
-    """Run a command line in a process of its own; return exit code and what it said."""
-    command_line = [sys.executable, "-m", "m3hl", *arguments]
-    done = subprocess.run(command_line, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
-    return done.returncode, done.stdout
+@pytest.fixture(scope="module")
+def run(forkserver, tmp_path_factory):
+    """Return a function that runs a command line in a process of its own: exit code, and what it said."""
+    said = tmp_path_factory.mktemp("run") / "said"
+
+    def run(arguments):
+        process = forkserver.Process(target=start_aloud, args=(arguments, said))
+        process.start()
+        process.join()
+        return process.exitcode, said.read_text()
+
+    return run
+
+
+def start_aloud(arguments, said):
+    """Run a command line in this process, which says everything into a file."""
+    with said.open("wb", buffering=0) as file:
+        os.dup2(file.fileno(), sys.stdout.fileno())
+        os.dup2(file.fileno(), sys.stderr.fileno())
+    start(arguments)
 
 
 @pytest.fixture(scope="module")
-def whole(hearts, tmp_path_factory):
+def whole(hearts, run, tmp_path_factory):
     """Return a function that gives the folder of a stage that ran undisturbed."""
     folders = {}
 
@@ -111,7 +126,7 @@ def disk(tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("stage", STAGES)
-def test_a_full_disk(whole, hearts, disk, stage):
+def test_a_full_disk(whole, hearts, run, disk, stage):
     expected = made(whole(stage))
     folder = disk("size=64m")
     prepare(stage, hearts, folder)
@@ -133,7 +148,7 @@ def test_a_full_disk(whole, hearts, disk, stage):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("stage", STAGES)
-def test_a_folder_that_cannot_be_written(hearts, disk, stage):
+def test_a_folder_that_cannot_be_written(hearts, run, disk, stage):
     folder = disk("size=64m")
     prepare(stage, hearts, folder)
     disk("ro")
@@ -146,7 +161,7 @@ def test_a_folder_that_cannot_be_written(hearts, disk, stage):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("stage", [stage for stage in STAGES if stage != "train"])
-def test_a_kill(forkserver, whole, hearts, tmp_path, stage):
+def test_a_kill(forkserver, whole, hearts, run, tmp_path, stage):
     expected = made(whole(stage))
     for moment in count():
         folder = tmp_path / str(moment)

@@ -3,7 +3,6 @@
 import json
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 import torch
@@ -11,24 +10,26 @@ import torch
 from m3hl import methods
 from m3hl.compute.team import Team
 from m3hl.errors import UserError
+from tests.compute import train_in_a_team
 
-SCRIPT = Path(__file__).with_name("train_in_a_team.py")
 TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+CASES = train_in_a_team.CASES
 
 
-def numbers(*command):
-    """Return what a few steps gave."""
-    done = subprocess.run([*map(str, command)], capture_output=True, text=True, check=False, timeout=300)
+@pytest.fixture(scope="module")
+def of_two():
+    """Return what two processes compute in each case."""
+    done = subprocess.run(
+        [*TORCHRUN, train_in_a_team.__file__], capture_output=True, text=True, check=False, timeout=300
+    )
     assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout.splitlines()[-1])
+    return dict(zip(CASES, json.loads(done.stdout.splitlines()[-1]), strict=True))
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("preset", ["released", "paper"])
-@pytest.mark.parametrize("dimensions", [2, 3])
-def test_losses_weights_and_statistics_are_those_of_one_process(dimensions, preset):
-    one = numbers(sys.executable, SCRIPT, dimensions, preset)
-    two = numbers(*TORCHRUN, SCRIPT, dimensions, preset)
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_losses_weights_and_statistics_are_those_of_one_process(of_two, case):
+    one, two = train_in_a_team.train(*case, Team()), of_two[case]
     assert (one.pop("processes"), two.pop("processes")) == (1, 2)
     assert len(one["losses"]) == 3
     for losses, expected in zip(two["losses"], one["losses"], strict=True):

@@ -1,7 +1,6 @@
-"""Run by test_team.py, alone or by torchrun: three steps without dropout, and what came of them as JSON."""
+"""Three steps without dropout, and what came of them: called by test_team.py, and run by torchrun."""
 
 import json
-import sys
 
 import numpy as np
 import torch
@@ -17,9 +16,11 @@ from m3hl.training.step import step
 
 CPU = Execution(torch.device("cpu"))
 CROPS, CLASSES = {2: (32, 48), 3: (48, 48, 48)}, {2: ("a", "b", "c"), 3: ("a",)}
+CASES = [(dimensions, preset) for dimensions in CROPS for preset in m3hl.PRESETS]
 
 
-def main(dimensions, preset):
+def train(dimensions, preset, team):
+    """Return what three steps of a team gave; only its first process holds all of it."""
     crop, classes = CROPS[dimensions], CLASSES[dimensions]
     settings = RunSettings(
         method="m3hl",
@@ -42,19 +43,17 @@ def main(dimensions, preset):
     for module in method.modules():
         if isinstance(module, nn.modules.dropout._DropoutNd):
             module.p = 0.0
-    with started_team(torch.device("cpu")) as team:
-        method.join(team)
-        updates, losses = method.updates(), []
-        for iteration in range(3):
-            rng = np.random.default_rng(iteration)
-            labeled, unlabeled = torch.from_numpy(rng.standard_normal((2, 4, 1, *crop), dtype=np.float32))
-            labels = torch.from_numpy(rng.integers(0, len(classes) + 1, (4, *crop)))
-            batch = Batch(labeled, labels, unlabeled, rng)
-            values = team.mean(step(method, updates, batch, CPU))
-            losses.append({name: value.item() for name, value in values.items()})
-    if team.rank == 0:
-        networks = {name: facts(network) for name, network in method.networks().items()}
-        print(json.dumps({"processes": team.size, "losses": losses, **networks}))
+    method.join(team)
+    updates, losses = method.updates(), []
+    for iteration in range(3):
+        rng = np.random.default_rng(iteration)
+        labeled, unlabeled = torch.from_numpy(rng.standard_normal((2, 4, 1, *crop), dtype=np.float32))
+        labels = torch.from_numpy(rng.integers(0, len(classes) + 1, (4, *crop)))
+        batch = Batch(labeled, labels, unlabeled, rng)
+        values = team.mean(step(method, updates, batch, CPU))
+        losses.append({name: value.item() for name, value in values.items()})
+    networks = {name: facts(network) for name, network in method.networks().items()}
+    return {"processes": team.size, "losses": losses, **networks}
 
 
 def facts(network):
@@ -68,4 +67,7 @@ def facts(network):
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]), sys.argv[2])
+    with started_team(torch.device("cpu")) as team:
+        results = [train(*case, team) for case in CASES]
+        if team.rank == 0:
+            print(json.dumps(results))

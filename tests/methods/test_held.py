@@ -8,7 +8,7 @@ from m3hl.testing import checks
 from tests.small_runs import small_options
 
 ALL = methods.names()
-KILLED = ("m3hl", "supervised", "cutmix", "cps", "ua-mt", "sassnet", "ad-mt", "mc-net")
+KILLED = ("m3hl", "supervised", "cutmix", "cps", "ua-mt", "mc-net")
 """The others are killed in tests/training/test_killed.py."""
 ON_SLICES = dict.fromkeys(checks.CHECKS[1:], ALL) | {
     checks.check_killed: KILLED,
@@ -16,7 +16,7 @@ ON_SLICES = dict.fromkeys(checks.CHECKS[1:], ALL) | {
 }
 ON_VOLUMES = {
     checks.check_deterministic: ("m3hl",),
-    checks.check_killed: ("m3hl", "mean-teacher", "dtc", "ss-net"),
+    checks.check_killed: ("m3hl",),
     checks.check_no_waiting: [name for name in ALL if 3 in methods.dimensions(name)],
 }
 

@@ -1,8 +1,10 @@
 """Real Snakemake runs of a tiny study in a folder of its own."""
 
 import copy
+import fcntl
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -110,12 +112,20 @@ def make_workspace(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def finished(tmp_path_factory):
+def finished(tmp_path_factory, worker_id):
     """Return a workspace in which the tiny study has been run; not to be changed."""
-    workspace = Workspace(tmp_path_factory.mktemp("study"))
-    done = workspace.snakemake()
-    assert done.returncode == 0, done.stdout
-    workspace.output = done.stdout
+    workspace, base = Workspace(tmp_path_factory.mktemp("study")), tmp_path_factory.getbasetemp()
+    # Run once for all processes, whose folders lie beside each other; each gets a copy.
+    shared = base if worker_id == "master" else base.parent
+    with (shared / "finished.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (shared / "finished").exists():
+            first = Workspace(tmp_path_factory.mktemp("first"))
+            done = first.snakemake()
+            assert done.returncode == 0, done.stdout
+            (first.folder / "output").write_text(done.stdout)
+            first.folder.rename(shared / "finished")
+    shutil.copytree(shared / "finished", workspace.folder, dirs_exist_ok=True)
     return workspace
 
 

@@ -22,7 +22,7 @@ PROFILE = "workflow/profiles/kubernetes"
 ENDS = {"supervised": "evict", "m3hl": "run_out_of_memory"}
 """How the first training of each method is ended."""
 FILES = ("best.pt", "last.pt", "history.csv", "metrics.csv")
-ITERATIONS = 400
+ITERATIONS = 240
 VALIDATE_EVERY = 20
 PATIENCE = 300
 """Seconds after which a test gives up."""

@@ -43,7 +43,7 @@ def test_the_study_has_stores_a_table_and_a_page(finished):
 
 def test_progress_is_shown(finished):
     for line in ("draw hearts", "hearts · m3hl · 1 labeled · seed 1", "evaluate atria/supervised"):
-        assert line in finished.output
+        assert line in finished.said()
 
 
 def test_the_plan_and_the_end_of_each_run_can_be_told(finished):

@@ -16,11 +16,11 @@ pytestmark = pytest.mark.slow
 PROFILE = "workflow/profiles/slurm"
 CANCELLED, LIMITED = "runs/short/m3hl/labeled-1/seed-1", "runs/long/supervised/labeled-1/seed-1"
 FILES = ("best.pt", "last.pt", "history.csv", "metrics.csv")
-TRIAL = 600
+TRIAL = 300
 """Iterations by which the machine's speed is known."""
-SHORT, LONG = 30, 180
-"""Seconds of the training that is cancelled, and of the one that meets its time limit: a job whose limit is a
-minute, SLURM's shortest, is ended within a minute and a half."""
+SHORT, LONG = 30, 120
+"""Seconds of computing of the training that is cancelled, and of the one that meets its time limit: a job whose
+limit is a minute, SLURM's shortest, is ended within a minute and a half."""
 VALIDATE_EVERY = 100
 PATIENCE = 600
 """Seconds after which a test gives up."""
@@ -63,18 +63,22 @@ def make_study(tiny_study):
 
 
 @pytest.fixture(scope="module")
-def long_study(root, make_workspace, make_study):
+def long_study(launch, run_settings, make_study, tmp_path_factory):
     """Return a study of two trainings that take as long on this machine as they have to."""
-    workspace = make_workspace(root)
-    done = workspace.snakemake(study=make_study(TRIAL, TRIAL))
-    assert done.returncode == 0, done.stdout
 
-    def iterations(run, wanted):
-        seconds = json.loads((workspace.results / run / "run.json").read_text())["seconds"]
+    def seconds(method, iterations):
+        settings = run_settings(method=method, iterations=iterations, validate_every=iterations)
+        begun = time.process_time()
+        launch(settings, tmp_path_factory.mktemp("trial"))
+        return time.process_time() - begun
+
+    def iterations(method, wanted):
+        seconds(method, 1)  # imports what is imported once
+        each = seconds(method, TRIAL) / TRIAL
         # A multiple, so that the last iteration is validated.
-        return VALIDATE_EVERY * round(wanted / seconds * TRIAL / VALIDATE_EVERY)
+        return VALIDATE_EVERY * round(wanted / each / VALIDATE_EVERY)
 
-    return make_study(iterations(CANCELLED, SHORT), iterations(LIMITED, LONG))
+    return make_study(iterations("m3hl", SHORT), iterations("supervised", LONG))
 
 
 def wait_for(find, process):
