@@ -1,6 +1,5 @@
 """Every stage in the real image: it runs there and nowhere else, and gives the bits that the host gives."""
 
-import fcntl
 import json
 import os
 import shutil
@@ -28,12 +27,10 @@ STAGES = {
 
 @pytest.fixture(scope="session")
 def image(root):
-    """Return the image that `make image` has built of this working copy, or is building."""
+    """Return the image that `make image` has built of this working copy."""
     path = root / "containers" / "m3hl.sif"
     if not shutil.which("apptainer"):
         pytest.skip("apptainer is not installed")
-    with Path(f"{path}.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_SH)
     if not path.is_file():
         pytest.skip("the image is not built: make image")
     if describe_image(path)["package"] != package_digest():
