@@ -119,7 +119,7 @@ class Method(method.Method):
         return {"teachers": nets.Ensemble(self.teachers)}
 
     def networks(self) -> dict[str, nn.Module]:
-        """Return the result, student and teachers, and the ensemble that the student learns from."""
+        """Return the result, student and teachers, and the ensemble of what the teachers say."""
         return self.results() | {
             "student": self.student,
             "teacher_1": self.teacher_1,
@@ -129,7 +129,7 @@ class Method(method.Method):
 
 
 class Teaching(nets.Ensemble):
-    """The teachers as they teach; its logits are ln q."""
+    """The ensemble, of teachers that are both in the mode that it is in; its logits are ln q."""
 
     def __init__(self, members: Iterable[nn.Module], kind: str) -> None:
         super().__init__(members)

@@ -13,6 +13,7 @@ from m3hl.methods.parts.boxes import box_masks
 from m3hl.methods.parts.cut_mix import CutMix, centered_boxes
 from m3hl.methods.parts.optimization import learning_rate
 from m3hl.methods.parts.schedules import gaussian_ramp, late_warm_up_decay
+from m3hl.methods.parts.strong import strong
 from m3hl.methods.parts.turns import RandomTurns
 from m3hl.training.step import step
 from tests.methods.lineage import assert_published, keep, scale_head, softmax
@@ -293,6 +294,10 @@ def test_a_step_in_numpy(make_settings, make_batch, monkeypatch, dimensions, ens
     np.testing.assert_array_equal(seen_2, weak)
     np.testing.assert_array_equal(seen[:8], np.concatenate([batch.labeled_images, weak]))
     assert (len(views), len(mixings)) == (1 - turn, turn)
+    if turn == 0:
+        again = make_batch(settings)
+        assert ad_mt.BLURRED == 0.2
+        assert torch.equal(views[0], strong(again.unlabeled_images, again.generator(), blurred=0.2))
 
     p_1, p_2, p = (softmax(z.astype(float)) for z in (logits_1, logits_2, logits))
     w = np.exp(-entropy(p_1)) / (np.exp(-entropy(p_1)) + np.exp(-entropy(p_2))) if ensemble == "entropy" else 0.5

@@ -16,6 +16,7 @@ from m3hl.methods.parts.boxes import box_masks
 from m3hl.methods.parts.cut_mix import CutMix
 from m3hl.methods.parts.optimization import learning_rate
 from m3hl.methods.parts.schedules import cosine_ramp
+from m3hl.methods.parts.strong import strong
 from m3hl.methods.parts.t_vat import divergence, worst_perturbation
 from m3hl.training.step import step
 from tests.conftest import dropout_off
@@ -343,7 +344,10 @@ def test_a_step_in_numpy(make_settings, make_batch, monkeypatch, dimensions, pro
     (seen_l, f_l, into_l, out_l), (seen_u, f_u, into_u, out_u) = decoded
     np.testing.assert_array_equal(seen_l, views[0])
     np.testing.assert_array_equal(seen_u, second)
-    assert not np.array_equal(views[0], batch.labeled_images)
+    again = make_batch(settings)
+    generator = again.generator()
+    for view, images in zip(views, (again.labeled_images, again.unlabeled_images), strict=True):
+        assert torch.equal(view, strong(images, generator, blurred=0.5))
     assert len(changes) == (0 if probe is None else 2)
     for n, (f, into) in enumerate([(f_l, into_l), (f_u, into_u)]):
         for k, (level, decoded_level) in enumerate(zip(f, into, strict=True)):
@@ -406,6 +410,8 @@ def test_one_teacher_follows_in_each_pass_over_the_unlabeled_samples(make_settin
     settings = make_settings(2, method="ps-mt", ema_decay=0.9)
     method, batch = methods.build(settings, 1).train(), make_batch(settings)
     for done in (0, 1, 2, 5):
+        for buffer in running_statistics(method.student):
+            buffer.add_(1)
         before = [state_of(network) for network in (*method.teachers, method.student)]
         method.after_step(replace(batch, unlabeled_pass=done))
         after, turn = [state_of(teacher) for teacher in method.teachers], done % 2
@@ -424,7 +430,9 @@ def test_the_warm_up_trains_each_network_alone(make_settings, make_batch, monkey
     updates = method.updates()
     losses = step(method, updates, batch, CPU)
     assert updates[0].rate(299, 300) == 0.05
-    total = 0.0
+    again, total = make_batch(settings), 0.0
+    assert ps_mt.strong_view.keywords == {"blurred": 0.5}
+    assert torch.equal(views[0], strong(again.labeled_images, again.generator(), blurred=0.5))
     for name, ((images, logits, mode),) in seen.items():
         np.testing.assert_array_equal(images, views[0] if name == "student" else batch.labeled_images)
         assert mode

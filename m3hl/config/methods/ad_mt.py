@@ -37,7 +37,7 @@ class Options(OptimizerOptions):
     """Weight of that loss, at the end of its ramp."""
     ramp_length: NonNegativeInt = 50
     """R. The weight rises from e⁻⁵ of itself to all of it over R times `ramp_step` iterations, however long the
-    run is; and teachers copy the student for 2 R iterations before they follow it slowly."""
+    run is; and teachers copy the student to iteration 2 R + 1 before they follow it slowly."""
     ramp_step: PositiveInt = 150
     """Iterations for which the ramp stands still before it moves on; less for a short run."""
     longest_turn: PositiveInt = 50
