@@ -426,12 +426,12 @@ def test_the_warm_up_trains_each_network_alone(make_settings, make_batch, monkey
     method, batch = methods.build(settings).train(), make_batch(settings)
     assert (method.labeled_batch, method.unlabeled_batch) == (2, 0)
     seen, views = {name: watch(getattr(method, name)) for name in NETWORKS}, []
+    assert ps_mt.strong_view.keywords == {"blurred": 0.5}
     keep(monkeypatch, ps_mt, "strong_view", views.append)
     updates = method.updates()
     losses = step(method, updates, batch, CPU)
     assert updates[0].rate(299, 300) == 0.05
     again, total = make_batch(settings), 0.0
-    assert ps_mt.strong_view.keywords == {"blurred": 0.5}
     assert torch.equal(views[0], strong(again.labeled_images, again.generator(), blurred=0.5))
     for name, ((images, logits, mode),) in seen.items():
         np.testing.assert_array_equal(images, views[0] if name == "student" else batch.labeled_images)
