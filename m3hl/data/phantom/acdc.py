@@ -48,9 +48,9 @@ def write_patient(folder: Path, config: PhantomConfig, number: int, size: tuple[
     shape = (int(body.integers(8, 11)), *(n + 2 * int(body.integers(0, n // 16 + 1)) for n in size))
     in_plane = round(VIEW / min(shape[1:]), 3)
     spacing = (float(body.choice([8.0, 10.0])), in_plane, in_plane)
-    coil = shading(body, shape, body.uniform(0.15, 0.5))
+    coil = shading(body, shape, body.uniform(0.2, 0.8))
     blur = (0.25, *(2 * [body.uniform(0.35, 0.8)]))
-    noise, gamma = body.uniform(0.025, 0.08), body.uniform(0.8, 1.25)
+    noise, gamma = body.uniform(0.025, 0.08), body.uniform(0.6, 1.6)
     scene, systole = int(body.integers(2**32)), int(body.integers(8, 14))
     for rng, frame, state in ((first, 1, heart), (second, systole, heart.contracted())):
         # Only the heart moves between the frames, so both draw the same scene.
