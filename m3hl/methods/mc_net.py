@@ -9,7 +9,7 @@ from m3hl import nets
 from m3hl.config.run import RunSettings
 from m3hl.data.batches import Batch
 from m3hl.methods import method
-from m3hl.methods.parts.losses import foreground_dice, one_hot, single, soft_dice
+from m3hl.methods.parts.losses import foreground_dice, one_hot, single
 from m3hl.methods.parts.schedules import ramp_of_run
 
 FURTHER = {2: ("transposed", "nearest"), 3: ("linear", "nearest")}
@@ -58,7 +58,9 @@ class Method(method.Method):
         never less than a half. "plain" is of the foreground alone.
         """
         if self.options.dice == "halved":
-            return 1 - soft_dice(p, one_hot(labels, p.shape[1], p.dtype), power=2, epsilon=1e-10).mean() / 2
+            y, axes = one_hot(labels, p.shape[1], p.dtype), (0, *range(2, p.ndim))
+            sizes = p.square().sum(axes) + y.sum(axes)
+            return (1 - (p * y).sum(axes) / (sizes + 1e-10)).mean()
         return foreground_dice(p, labels)
 
     def consistency_loss(self, predictions: list[Tensor]) -> Tensor:

@@ -62,11 +62,17 @@ def test_two_steps_are_the_released_ones(numbers, reference, make_settings, dime
             assert found[name] == pytest.approx(value, rel=tolerance(numbers, name)), (k, name)
 
 
-@pytest.mark.parametrize("absent", ["zero", "outside"])
+@pytest.mark.parametrize(("absent", "dice"), [("zero", "squared"), ("outside", "squared"), ("zero", "plain")])
 @pytest.mark.parametrize("dimensions", [2, 3])
-def test_a_step_in_numpy(make_settings, make_batch, dimensions, absent):
+def test_a_step_in_numpy(make_settings, make_batch, dimensions, absent, dice):
     crop = {2: (32, 32), 3: (16, 16, 16)}[dimensions]
-    options = {"absent": absent, "consistency_weight": 0.7, "distance_weight": 0.2, "ramp_length": 20}
+    options = {
+        "absent": absent,
+        "dice": dice,
+        "consistency_weight": 0.7,
+        "distance_weight": 0.2,
+        "ramp_length": 20,
+    }
     settings = make_settings(dimensions, method="dtc", crop=crop, channels=4, **options)
     method, batch = methods.build(settings).train(), replace(make_batch(settings), iteration=1600)
     classes = len(settings.classes)
@@ -82,15 +88,18 @@ def test_a_step_in_numpy(make_settings, make_batch, dimensions, absent):
     t = np.tanh(method.distance_head(out.head_input).detach().double().numpy())
     y, p_l, counted = labels.numpy(), p[:2], range(classes + 1) if dimensions == 2 else (1,)
     epsilon = {2: 1e-10, 3: 1e-5}[dimensions]
-    dice = [
+    terms = [
         1 - (2 * p_l[:, c][y == c].sum() + epsilon) / ((p_l[:, c] ** 2).sum() + (y == c).sum() + epsilon)
+        if dice == "squared"
+        else 1 - (2 * p_i[c][y_i == c].sum() + 1e-5) / (p_i[c].sum() + (y_i == c).sum() + 1e-5)
         for c in counted
+        for p_i, y_i in zip(p_l, y, strict=True)
     ]
     s = np.stack([[by_definition(one == c) for c in range(1, classes + 1)] for one in y])
     assert (s[0, -1] == 0).all()
     s[0, -1] = {"zero": 0, "outside": 1}[absent]
     expected = {
-        "dice": np.mean(dice),
+        "dice": np.mean(terms),
         "distance": ((t[:2] - s) ** 2).mean(),
         "consistency": ((expit(-1500 * t) - p[:, 1:]) ** 2).mean(),
         "weight": 0.7 * np.exp(-5 * (1 - 10 / 20) ** 2),
@@ -98,6 +107,19 @@ def test_a_step_in_numpy(make_settings, make_batch, dimensions, absent):
     weight = expected["weight"]
     expected["loss"] = expected["dice"] + 0.2 * expected["distance"] + weight * expected["consistency"]
     assert found == pytest.approx(expected, rel=1e-4)
+
+
+@pytest.mark.parametrize("name", ["dtc", "sassnet"])
+def test_bf16_leaves_distances_in_single_precision(make_settings, make_batch, name):
+    settings = make_settings(2, method=name)
+    method, seen = methods.build(settings).train(), []
+    method.distance_head.register_forward_hook(lambda _, args, out: seen.append((args[0].dtype, out.dtype)))
+    method.student.register_forward_hook(lambda _, args, out: seen.append(out.logits.dtype))
+    with Execution(torch.device("cpu"), "bf16").precise():
+        method.losses(make_batch(settings))
+    assert torch.bfloat16 in seen
+    assert (torch.float32, torch.float32) in seen
+    assert {kind for kind in seen if isinstance(kind, tuple)} == {(torch.float32, torch.float32)}
 
 
 def test_a_mask_and_its_own_distances_agree():

@@ -196,3 +196,12 @@ def test_presets_are_as_the_page_says():
     assert_published("mc-net", "acdc", ACDC, (12, 12, 30_000))
     assert_published("mc-net", "la", LA, (2, 2, 15_000))
     assert_published("mc-net", "la", LA | {"decoders": 2}, (2, 2, 15_000), preset="mc-net")
+
+
+def test_a_class_that_is_absent_costs_what_is_left_of_it(make_settings):
+    method = methods.build(make_settings(2, method="mc-net"))
+    labels = torch.zeros(2, 4, 4).long()
+    p = torch.full((2, 4, 4, 4), 1e-6)
+    p[:, 0] = 1
+    # 1/2 for the class that is met, 1 for each of the three that are not there: no ε above the line.
+    assert method.supervised_loss(p, labels).item() == pytest.approx((0.5 + 3) / 4, rel=1e-6)

@@ -175,18 +175,26 @@ def test_who_sees_what_and_when(make_settings, make_batch, monkeypatch, dimensio
     assert first["loss"] == pytest.approx(first["dice"] + 0.2 * first["distance"] + weight * adversarial, rel=1e-5)
 
 
-def test_dropout_is_before_all_convolutions_but_the_first():
+@pytest.mark.parametrize("dimensions", [2, 3])
+def test_whole_channels_are_dropped_before_all_convolutions_but_the_first(dimensions):
     torch.manual_seed(0)
-    network, rates = Discriminator(2, 1).train(), []
-    for convolution in [*network.convolutions, network.classifier]:
-        convolution.register_forward_hook(
-            lambda _, args, out: (
-                rates.append((args[0] == 0).flatten(2).all(2).float().mean().item()) if args[0].ndim > 2 else None
-            )
-        )
-    network(torch.randn(4, 1, 32, 32), torch.randn(4, 1, 32, 32))
-    assert all(0.4 < rate < 0.6 for rate in rates)
-    assert len(rates) == 3
+    network, seen = Discriminator(dimensions, 1).train(), {}
+    parts = {
+        "maps": network.map_convolution,
+        "images": network.image_convolution,
+        "classifier": network.classifier,
+    }
+    for name, part in (parts | dict(enumerate(network.convolutions))).items():
+        part.register_forward_hook(lambda _, args, out, name=name: seen.update({name: args[0] == 0}))
+    network(*torch.randn(2, 4, 1, *(32,) * dimensions))
+    for k, width in enumerate((64, 128, 256)):
+        zero = seen.pop(k).flatten(2)
+        assert zero.shape[1] == width
+        # A channel is zero as a whole, or nowhere.
+        assert torch.equal(zero.all(2), zero.any(2))
+        assert 0.4 < zero.float().mean() < 0.6
+    assert seen.keys() == parts.keys()
+    assert not any(zero.any() for zero in seen.values())
 
 
 def test_the_judge_is_trained_by_adam_alone_and_is_no_result(make_settings):

@@ -9,6 +9,7 @@ import torch
 
 from m3hl import methods
 from m3hl.compute.execution import Execution
+from m3hl.methods import ss_net
 from m3hl.methods.parts import adversarial, noise, prototypes
 from m3hl.methods.parts.optimization import learning_rate
 from m3hl.methods.parts.prototypes import Prototypes
@@ -440,3 +441,25 @@ LA = BOTH | {
 def test_the_preset_is_as_the_page_says():
     assert_published("ss-net", "acdc", ACDC, (12, 12, 30_000))
     assert_published("ss-net", "la", LA, (2, 2, 15_000))
+
+
+def test_bf16_leaves_prototypes_and_direction_in_single_precision(make_settings, make_batch, monkeypatch):
+    settings = make_settings(2, method="ss-net")
+    method, directions, heads, logits = methods.build(settings).train(), [], [], []
+    keep(monkeypatch, ss_net, "direction", directions.append)
+    for name in ("remember", "pull"):
+        original = getattr(Prototypes, name)
+
+        def watched(self, rows, *others, original=original):
+            heads.append((rows.dtype, torch.is_autocast_enabled("cpu")))
+            return original(self, rows, *others)
+
+        monkeypatch.setattr(Prototypes, name, watched)
+    method.student.register_forward_hook(lambda _, args, out: logits.append(out.logits.dtype))
+    with Execution(torch.device("cpu"), "bf16").precise():
+        method.losses(make_batch(settings))
+    assert torch.bfloat16 in logits
+    assert heads == [(torch.float32, False)] * 3
+    (found,) = directions
+    assert found.dtype == torch.float32
+    torch.testing.assert_close(found.flatten(1).norm(dim=1), torch.ones(len(found)), rtol=0, atol=1e-6)

@@ -2,7 +2,7 @@
 
 from typing import Any, Literal
 
-from pydantic import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveInt
 
 from m3hl.config.methods.optimizer import OptimizerOptions
 
@@ -19,7 +19,7 @@ class Options(OptimizerOptions):
 
     decoders: Literal[2, 3] = 3
     """MC-Net has two, MC-Net+ three."""
-    temperature: PositiveFloat = 0.1
+    temperature: float = Field(0.1, ge=0.01, le=1)
     """T of the sharpening: the smaller, the nearer to 0 or 1."""
     dice: Literal["halved", "plain"] = "halved"
     """Dice loss of a decoder: all classes and Σp²+Σy², without the factor 2 (released for slices); or the

@@ -53,8 +53,9 @@ class TwoHeads(method.Method):
     def labeled_losses(self, p: Tensor, t: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         """Return L_dice and L_dist of labeled samples; no cross entropy is trained on.
 
-        L_dice is 1 − (2 Σ p y + ε) / (Σ p² + Σ y + ε): of several classes the mean, background included; of one
-        the foreground's alone. L_dist is the mean of (t − s)² over samples, classes and voxels.
+        L_dice is 1 − (2 Σ p y + ε) / (Σ p² + Σ y + ε), or with Σ p and for each sample where `dice` is "plain": of
+        several classes the mean, background included; of one the foreground's alone. L_dist is the mean of
+        (t − s)² over samples, classes and voxels.
 
         Args:
             p: (B, C, *), probabilities; what follows the labeled samples does not count.
