@@ -176,6 +176,15 @@ def softmax(logits):
     return exponential / exponential.sum(1, keepdims=True)
 
 
+def dice_terms(p, y, form, epsilon):
+    """Return Dice losses in plain NumPy: "squared" over the batch (C), "plain" for each sample (B, C)."""
+    truth = np.stack([y == c for c in range(p.shape[1])], axis=1)
+    power, first = {"squared": (2, (0,)), "plain": (1, ())}[form]
+    axes = (*first, *range(2, p.ndim))
+    size = (p**power).sum(axes) + truth.sum(axes)
+    return 1 - (2 * (p * truth).sum(axes) + epsilon) / (size + epsilon)
+
+
 def ce_and_dice(logits, labels, *, background=True):
     """Return ½ (CE + Dice) in plain NumPy, class by class."""
     p, classes = softmax(logits), logits.shape[1]

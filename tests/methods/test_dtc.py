@@ -11,7 +11,7 @@ from m3hl import methods
 from m3hl.compute.execution import Execution
 from m3hl.methods.dtc import consistency_loss
 from m3hl.training.step import step
-from tests.methods.lineage import assert_published, softmax
+from tests.methods.lineage import assert_published, dice_terms, softmax
 from tests.methods.parts.test_distances import by_definition
 from tests.methods.replay import copies, norm
 from tests.methods.two_heads import draws, fill, say, step_batch, student_facts, tolerance
@@ -86,20 +86,15 @@ def test_a_step_in_numpy(make_settings, make_batch, dimensions, absent, dice):
     np.testing.assert_array_equal(seen, np.concatenate([batch.labeled_images, batch.unlabeled_images]))
     p = softmax(out.logits.detach().double().numpy())
     t = np.tanh(method.distance_head(out.head_input).detach().double().numpy())
-    y, p_l, counted = labels.numpy(), p[:2], range(classes + 1) if dimensions == 2 else (1,)
-    epsilon = {2: 1e-10, 3: 1e-5}[dimensions]
-    terms = [
-        1 - (2 * p_l[:, c][y == c].sum() + epsilon) / ((p_l[:, c] ** 2).sum() + (y == c).sum() + epsilon)
-        if dice == "squared"
-        else 1 - (2 * p_i[c][y_i == c].sum() + 1e-5) / (p_i[c].sum() + (y_i == c).sum() + 1e-5)
-        for c in counted
-        for p_i, y_i in zip(p_l, y, strict=True)
-    ]
+    y = labels.numpy()
+    terms = dice_terms(p[:2], y, dice, 1e-10 if (dimensions, dice) == (2, "squared") else 1e-5)
+    if dimensions == 3:
+        terms = terms[..., 1]
     s = np.stack([[by_definition(one == c) for c in range(1, classes + 1)] for one in y])
     assert (s[0, -1] == 0).all()
     s[0, -1] = {"zero": 0, "outside": 1}[absent]
     expected = {
-        "dice": np.mean(terms),
+        "dice": terms.mean(),
         "distance": ((t[:2] - s) ** 2).mean(),
         "consistency": ((expit(-1500 * t) - p[:, 1:]) ** 2).mean(),
         "weight": 0.7 * np.exp(-5 * (1 - 10 / 20) ** 2),
@@ -107,19 +102,6 @@ def test_a_step_in_numpy(make_settings, make_batch, dimensions, absent, dice):
     weight = expected["weight"]
     expected["loss"] = expected["dice"] + 0.2 * expected["distance"] + weight * expected["consistency"]
     assert found == pytest.approx(expected, rel=1e-4)
-
-
-@pytest.mark.parametrize("name", ["dtc", "sassnet"])
-def test_bf16_leaves_distances_in_single_precision(make_settings, make_batch, name):
-    settings = make_settings(2, method=name)
-    method, seen = methods.build(settings).train(), []
-    method.distance_head.register_forward_hook(lambda _, args, out: seen.append((args[0].dtype, out.dtype)))
-    method.student.register_forward_hook(lambda _, args, out: seen.append(out.logits.dtype))
-    with Execution(torch.device("cpu"), "bf16").precise():
-        method.losses(make_batch(settings))
-    assert torch.bfloat16 in seen
-    assert (torch.float32, torch.float32) in seen
-    assert {kind for kind in seen if isinstance(kind, tuple)} == {(torch.float32, torch.float32)}
 
 
 def test_a_mask_and_its_own_distances_agree():

@@ -20,7 +20,7 @@ from m3hl.methods.parts.strong import strong
 from m3hl.methods.parts.t_vat import divergence, worst_perturbation
 from m3hl.training.step import step
 from tests.conftest import dropout_off
-from tests.methods.lineage import assert_published, keep, rounded, scale_head, softmax
+from tests.methods.lineage import assert_published, dice_terms, keep, rounded, scale_head, softmax
 from tests.methods.replay import (
     batch_of,
     boxes_of,
@@ -293,11 +293,7 @@ def ce(p, y):
 
 def dice(p, y, dimensions):
     """Return the Dice loss of the project's baseline: squared over the batch in 2D, plain per sample in 3D."""
-    truth = np.stack([y == c for c in range(p.shape[1])], axis=1)
-    power, axes = {2: (2, (0, 2, 3)), 3: (1, (2, 3, 4))}[dimensions]
-    epsilon = {2: 1e-10, 3: 1e-5}[dimensions]
-    size = (p**power).sum(axes) + truth.sum(axes)
-    return (1 - (2 * (p * truth).sum(axes) + epsilon) / (size + epsilon)).mean()
+    return dice_terms(p, y, *{2: ("squared", 1e-10), 3: ("plain", 1e-5)}[dimensions]).mean()
 
 
 @pytest.mark.parametrize("supervised", ["ce_and_dice", "ce"])

@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from m3hl import methods
+from m3hl.compute.execution import Execution
 from m3hl.methods.parts.losses import cross_entropy
 from m3hl.methods.parts.optimization import learning_rate
 from tests.methods.lineage import published
@@ -81,6 +82,17 @@ def test_a_class_that_is_absent_feels_the_epsilon_of_dice(name, make_settings, d
     absent = 1 - epsilon / (size + epsilon)
     dice, _ = method.labeled_losses(p, p[:, 1:], labels)
     assert dice.item() == pytest.approx(absent * {2: 3 / 4, 3: 1}[dimensions], rel=1e-4)
+
+
+def test_bf16_leaves_distances_in_single_precision(name, make_settings, make_batch):
+    settings = make_settings(2, method=name)
+    method, logits, heads = methods.build(settings).train(), [], []
+    method.student.register_forward_hook(lambda _, args, out: logits.append(out.logits.dtype))
+    method.distance_head.register_forward_hook(lambda _, args, out: heads.append((args[0].dtype, out.dtype)))
+    with Execution(torch.device("cpu"), "bf16").precise():
+        method.losses(make_batch(settings))
+    assert torch.bfloat16 in logits
+    assert set(heads) == {(torch.float32, torch.float32)}
 
 
 @pytest.mark.parametrize(("kind", "length"), [("acdc", 30_000), ("la", 6000)])
