@@ -28,6 +28,8 @@ RESULTS = (
     "tables/[!.]*",
     "figures/[!.]*",
 )
+NOT_PUBLISHED = (".h5", ".pt", ".html", ".png", ".svg")
+"""What a published copy may lack: volumes and weights, and the page and pictures, which show scans."""
 
 
 class Seal(BaseModel):
@@ -52,14 +54,21 @@ class Chain:
         folder: results/<name>.
         files: how many files have been compared with a digest.
         absent: how many raw files are not on this machine.
+        left_out: how many of the files that a published copy may lack are not there.
         edited: source files that have changed since a stage ran, by stage; the chain holds nevertheless.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self.folder, self.files, self.absent = folder, 0, 0
+    def __init__(self, folder: Path, published: bool = False) -> None:
+        self.folder, self.published = folder, published
+        self.files, self.absent = 0, 0
+        self._left_out: set[str] = set()
         self.edited: dict[str, set[str]] = {}
         self._vouched: set[str] = set()
         self._digest = cache(self._read)
+
+    @property
+    def left_out(self) -> int:
+        return len(self._left_out)
 
     def problems(self) -> Iterator[str]:
         """Yield a line for each thing that does not fit.
@@ -122,7 +131,9 @@ class Chain:
             for name, expected in files.items():
                 file = Path(os.path.normpath(path.parent / name))
                 found = self._digest(file)
-                if found is None:
+                if found is None and self.published and file.suffix in NOT_PUBLISHED:
+                    self._left_out.add(self._name(file))
+                elif found is None:
                     yield f"{self._name(file)}: the file is gone, {seal.stage} ({self._name(path)}) had it"
                 elif found != expected:
                     yield f"{self._name(file)}: {what} {seal.stage} ({self._name(path)})"
@@ -140,9 +151,11 @@ class Chain:
         return relative(path, self.folder)
 
     def _read(self, file: Path) -> str | None:
-        self.files += 1
         try:
-            return sha256_file(file) if file.is_file() else None
+            if not file.is_file():
+                return None
+            self.files += 1
+            return sha256_file(file)
         except (OSError, ValueError):
             return None
 

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from pathlib import Path
 
 import h5py
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from m3hl.cli import STAGES
 from tests.commands.conftest import HEARTS, Study, invoke, own_logging
 
+REFERENCE = Path(__file__).parents[2] / "results" / "reference" / "table1-cpu"
 RUN = "runs/d/m3hl/labeled-2/seed-1"
 
 
@@ -198,3 +200,55 @@ def test_a_runs_record_that_does_not_say_which_run_it_is_of_is_named(verify, cha
     code, lines, _ = verify()
     assert code == 1
     assert f"{RUN}/run.json: this record is of another run than the one whose place it takes" in lines
+
+
+@pytest.fixture
+def published(made, tmp_path):
+    """Return a copy of the results without what may not be shared."""
+    copy = tmp_path / "published"
+    shutil.copytree(made.results, copy, ignore=shutil.ignore_patterns("*.h5", "*.pt", "*.html", "*.png", "*.svg"))
+    return copy
+
+
+def test_a_published_copy_fits_without_volumes_weights_and_pictures(program, published, made):
+    code, out, _ = program("verify", "--published", published)
+    names = {path.relative_to(made.results) for path in made.results.rglob("*")}
+    missing = names - {path.relative_to(published) for path in published.rglob("*")}
+    assert code == 0
+    assert any(
+        f"note: {len(missing)} volumes, weights, pages and pictures are left out" in line
+        for line in out.splitlines()
+    )
+
+
+def test_the_study_in_this_repository_fits(program):
+    code, out, _ = program("verify", "--published", REFERENCE)
+    assert (code, out.splitlines()[-1].endswith("everything fits")) == (0, True), out
+
+
+def test_without_the_option_what_is_left_out_is_named(program, published):
+    code, out, _ = program("verify", published)
+    assert code == 1
+    assert f"{RUN}/best.pt: the file is gone, train ({RUN}/run.json) had it" in out.splitlines()
+
+
+@pytest.mark.parametrize("name", [f"{RUN}/metrics.csv", f"{RUN}/history.csv", "table1.csv", "tables/cost.csv"])
+@pytest.mark.parametrize("edit", ["changed", "gone"])
+def test_numbers_of_a_published_copy_must_fit(program, published, name, edit):
+    file = published / name
+    if edit == "gone":
+        file.unlink()
+    else:
+        file.write_text(file.read_text().replace("1", "2"))
+    code, out, _ = program("verify", "--published", published)
+    assert code == 1
+    assert any(line.startswith(f"{name}: ") for line in out.splitlines())
+
+
+def test_a_picture_of_a_published_copy_must_fit_where_it_is_there(program, published, made):
+    picture = sorted((made.results / "figures").glob("*.png"))[0]
+    (published / "figures").mkdir(exist_ok=True)
+    (published / "figures" / picture.name).write_bytes(picture.read_bytes() + b" ")
+    code, out, _ = program("verify", "--published", published)
+    assert code == 1
+    assert any(line.startswith(f"figures/{picture.name}: has changed since report") for line in out.splitlines())
