@@ -2,7 +2,8 @@
 
 import logging
 import time
-from contextlib import closing, nullcontext
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -134,7 +135,7 @@ def train_stage(training: Training, session: Session, batches: Batches) -> None:
         while True:
             # Before the next step: a run that was interrupted while it validated begins with that.
             if row_is_due(training, settings):
-                with session.execution.validating():
+                with session.execution.validating(), told(training, team, device):
                     record(training, session, check)
                 training.seconds = time.monotonic() - begun
                 if session.first and checkpoint_is_due(training, settings):
@@ -154,6 +155,17 @@ def train_stage(training: Training, session: Session, batches: Batches) -> None:
         if session.first and training.iteration:
             training.checkpoints.save(training.state_dict())
         raise UserError(f"{signal} at iteration {training.iteration}: {SAVED}") from signal
+
+
+@contextmanager
+def told(training: Training, team: Team, device: torch.device) -> Iterator[None]:
+    """Let the other processes of a team hear of a signal that ends a validation; they wait for the next vote."""
+    try:
+        yield
+    except Interrupted:
+        if training.stage_iteration < training.length:
+            team.any(True, device)
+        raise
 
 
 def row_is_due(training: Training, settings: RunSettings) -> bool:

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -10,9 +11,11 @@ import torch
 from m3hl import methods
 from m3hl.compute.team import Team
 from m3hl.errors import UserError
-from tests.compute import train_in_a_team
+from m3hl.training.interruption import SAVED
+from tests.compute import interrupt_a_team, train_in_a_team
 
 TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+ROOT = Path(__file__).parents[2]
 CASES = train_in_a_team.CASES
 
 
@@ -58,3 +61,22 @@ def test_alone_a_process_computes_with_both_streams():
     assert team.gather([stream, stream]) == [stream, stream]
     assert team.sum([torch.tensor(2.0), torch.tensor(3.0)]) == 5
     assert Team(1, 2).own(("a", "b")) == ("b",)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("call", "first", "second"),
+    [
+        (1, f"SIGTERM at iteration 2: {SAVED}", f"a signal to another process at iteration 2: {SAVED}"),
+        (9, f"SIGTERM at iteration 6: {SAVED}", "ended"),
+    ],
+    ids=["on the way", "at the end"],
+)
+def test_both_end_in_good_order_where_the_first_is_told_to_while_it_validates(
+    make_store, tmp_path, call, first, second
+):
+    # Of 2 networks and 2 cases each: calls 1 to 4 after iteration 2, 9 to 12 after iteration 6, the last.
+    script = ["-m", interrupt_a_team.__name__, make_store(2), tmp_path, str(call)]
+    done = subprocess.run([*TORCHRUN, *script], cwd=ROOT, capture_output=True, text=True, check=False, timeout=300)
+    assert done.returncode == 0, done.stderr
+    assert [(tmp_path / f"{rank}.txt").read_text() for rank in (0, 1)] == [first, second]
