@@ -197,6 +197,16 @@ def test_the_slider_turns_the_slices_over(file, open_page):
     assert viewer.locator("p span").inner_text() != name
 
 
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_keys_of_pictures_have_the_colours_of_their_outlines(file, open_page, scheme):
+    """Pictures are dark in both themes."""
+    page = open_page(file, WIDE, scheme)
+    script = "elements => elements.map(e => getComputedStyle(e).stroke)"
+    outlines = page.locator(".viewer").first.locator(".slice path:not(.casing)").evaluate_all(script)
+    for keys in (page.locator("#examples .legend").first, page.locator(".viewer .toggles").first):
+        assert keys.locator(".swatch path").evaluate_all(script) == outlines
+
+
 @pytest.fixture(scope="module")
 def table1_file(tmp_path_factory):
     """Return the page of Table 1 with one seed, few cases, curves and pictures."""

@@ -131,3 +131,12 @@ def test_an_axis_holds_every_value(values):
     assert all(0 <= axis.place(value) <= 100 for value in values)
     assert 2 <= len(axis.ticks) <= 7
     assert (axis.place(axis.ticks[0]), axis.place(axis.ticks[-1])) == (0, 100)
+
+
+def test_a_curve_that_ends_early_is_led_to_its_name():
+    """The label stands beside the panel, whose end is that of the longest curve."""
+    short = HISTORY[HISTORY["iteration"] < HISTORY["iteration"].max()]
+    drawing = loss_panel([(0, HISTORY), (1, short)], "x", "x", {0: "long", 1: "short"})
+    dotted = re.findall(r"<path[^>]*stroke-dasharray[^>]*>", drawing)
+    assert len(dotted) == 1
+    assert "--series-2" in dotted[0]

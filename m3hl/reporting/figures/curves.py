@@ -8,7 +8,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from m3hl.reporting.figures.labels import spread_out
+from m3hl.reporting.figures.line_ends import ends, label_ends
 from m3hl.reporting.figures.svg import INK, MUTED, Drawing, belongs, inline, panel, series
 
 NOT_PARTS = {"iteration", "stage", "learning_rate", "loss"}
@@ -21,10 +21,6 @@ PANEL_POINTS, FEWEST, MOST = 6000, 50, 200
 """Points of all lines of a panel, and of one line: a page may show hundreds of runs."""
 
 WIDTH = 4.6
-LABEL = 8
-"""Points of a label's text; it stands beside the end of a line."""
-MOST_LABELS = 18
-"""So many labels find room beside a panel."""
 
 Curves = list[tuple[int, pd.DataFrame]]
 """Learning curves with the number of their method, which decides the colour."""
@@ -39,7 +35,7 @@ def loss_panel(curves: Curves, name: str, title: str, labels: dict[int, str] | N
         axes.set_ylim(bottom=0)
         draw_borders(axes, curves)
         finish(axes, max(history["iteration"].max() for _, history in curves))
-        label_ends(axes, ends(((index, history["loss"]) for index, history in curves), labels))
+        label_ends(axes, ends(((index, history, "loss") for index, history in curves), labels))
         return inline(figure, name, f"Training loss by iteration, {title}.")
 
 
@@ -71,7 +67,7 @@ def dice_panel(
         axes.set_ylim(top=100)
         draw_borders(axes, [(index, history) for index, _, history, _ in lines])
         finish(axes, max(history.loc[history[column].notna(), "iteration"].max() for *_, history, column in lines))
-        label_ends(axes, ends(((index, history[column]) for index, _, history, column in lines), labels))
+        label_ends(axes, ends(((index, history, column) for index, _, history, column in lines), labels))
         return inline(figure, name, f"{called} Dice by iteration, {title}.")
 
 
@@ -160,40 +156,6 @@ def draw_borders(axes: Axes, curves: Iterable[tuple[int | None, pd.DataFrame]]) 
         border = axes.axvline(iteration, color=color, linewidth=0.9, linestyle=(0, (1, 1.5)))
         if index is not None:
             belongs(index, border)
-
-
-def ends(lines: Iterable[tuple[int, pd.Series]], labels: dict[int, str] | None) -> dict[int, tuple[str, float]]:
-    """Return the label of each method, and where its lines end on average; nothing for too many labels.
-
-    Args:
-        lines: with the number of their method.
-        labels: by this number.
-    """
-    if not labels or len(labels) > MOST_LABELS:
-        return {}
-    last: dict[int, list[float]] = {}
-    for index, values in lines:
-        finite = values[np.isfinite(values)]
-        if len(finite):
-            last.setdefault(index, []).append(finite.iloc[-1])
-    return {index: (labels[index], float(np.mean(values))) for index, values in last.items()}
-
-
-def label_ends(axes: Axes, labels: dict[int, tuple[str, float]]) -> None:
-    """Write methods' labels to the right, each with a line from where its curves end; none hides another.
-
-    The page moves them nearer when some are hidden: templates/labels.js.
-    """
-    low, high = axes.get_ylim()
-    shares = [min(max((value - low) / (high - low), 0.0), 1.0) for _, value in labels.values()]
-    tall = axes.figure.get_figheight() * 72 * 0.8
-    places = spread_out(shares, LABEL * 1.25 / tall, 1.0)
-    for (index, (label, _)), share, place in zip(labels.items(), shares, places, strict=True):
-        where = {"transform": axes.transAxes, "clip_on": False}
-        leader = axes.plot([1.0, 1.04], [share, place], color=series(index), linewidth=0.7, **where)
-        text = axes.text(1.05, place, label, fontsize=LABEL, color=INK, va="center", **where)
-        belongs(index, *leader, kind="leader")
-        belongs(index, text, kind="label")
 
 
 def points(history: pd.DataFrame, column: str, lines: int) -> np.ndarray:
