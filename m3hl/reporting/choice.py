@@ -2,12 +2,11 @@
 
 from dataclasses import dataclass
 
+from m3hl.reporting.comparison import BASELINE, OURS
 from m3hl.reporting.study import Study
 
 FEW = 4
 """So many methods are shown together, without a choice."""
-FIRST = ("supervised", "m3hl")
-"""Of each of these algorithms the first method is shown at first."""
 
 
 @dataclass(frozen=True)
@@ -20,9 +19,14 @@ class Choice:
 
 
 def choices(study: Study) -> list[Choice]:
-    """Return every method of a study as a choice; none where there are few, which are all shown."""
+    """Return every method of a study as a choice; none where there are few, which are all shown.
+
+    At first the baseline is shown, and M³HL, or the first other method of a study without it.
+    """
     if len(study.methods) <= FEW:
         return []
     algorithms = [method.algorithm for method in study.methods.values()]
-    first = {algorithms.index(name) for name in FIRST if name in algorithms} or {0, 1}
+    others = [name for name in algorithms if name != BASELINE]
+    ours = OURS if OURS in algorithms else others[0]
+    first = {algorithms.index(name) for name in (BASELINE, ours) if name in algorithms}
     return [Choice(n, method.label, n in first) for n, method in enumerate(study.methods.values())]

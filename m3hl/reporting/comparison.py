@@ -64,6 +64,26 @@ def compare_all(study: Study) -> list[Comparison]:
     return [comparison for comparison in found if comparison]
 
 
+def best(study: Study) -> list[Comparison]:
+    """Return, for each data set and labeled count, the method that is farthest above supervised training.
+
+    For a study without M³HL.
+    """
+    found: dict[tuple[str, int | str], Comparison] = {}
+    for comparison in compare_all(study):
+        place = comparison.method.dataset, comparison.method.labeled
+        if place not in found or comparison.gain > found[place].gain:
+            found[place] = comparison
+    return list(found.values())
+
+
+def ended_rows(study: Study, dataset: str) -> list[Row]:
+    """Return a data set's rows with an ended run: M³HL's first, then other methods', the baseline's last."""
+    order = {OURS: 0, BASELINE: 2}
+    ended = [row for row in study.rows(dataset) if row.ended]
+    return sorted(ended, key=lambda row: order.get(study.methods[row.method].algorithm, 1))
+
+
 def of(study: Study, algorithm: str) -> list[str]:
     """Return the names of the methods with an algorithm, in the study's order, those with our networks first."""
     names = [name for name, method in study.methods.items() if method.algorithm == algorithm]

@@ -3,8 +3,7 @@
 from typing import Any
 
 from m3hl.reporting.against_paper import paper_rows
-from m3hl.reporting.casewise import case_test
-from m3hl.reporting.comparison import Comparison, compare
+from m3hl.reporting.comparison import OURS, Comparison, best, compare, of
 from m3hl.reporting.published import LABELED, table1
 from m3hl.reporting.side_by_side import agreement, side_by_side
 from m3hl.reporting.standing import has_many, standing
@@ -13,20 +12,17 @@ from m3hl.reporting.tables import lines
 from m3hl.reporting.text import (
     TEST_MARK,
     count,
-    dagger,
     given_labels,
-    interval,
     number,
-    percent,
     sentence_list,
     signed,
 )
+from m3hl.reporting.verdicts import MOST_DATASETS, verdicts
 
 TITLE = "The answer"
 QUESTION = "Does M³HL segment better than supervised training on the same few labels?"
 QUESTION_OF_MANY = "Which method segments best with few labels, and do the printed gains hold under one protocol?"
-MOST_DATASETS = 2
-"""So many data sets get a sentence of their own; more are summed up in one."""
+QUESTION_WITHOUT_OURS = "Which method segments best with few labels?"
 
 
 def content(study: Study) -> dict[str, Any]:
@@ -34,7 +30,7 @@ def content(study: Study) -> dict[str, Any]:
     ended = sum(result.metrics is not None for result in study.results)
     comparisons = told(study)
     return {
-        "question": QUESTION_OF_MANY if has_many(study) else QUESTION,
+        "question": question(study),
         "sentences": [*standing_or_verdicts(study, comparisons), *caveat(study, comparisons, ended)],
         "ended": ended,
         "planned": len(study.results),
@@ -42,68 +38,30 @@ def content(study: Study) -> dict[str, Any]:
     }
 
 
+def question(study: Study) -> str:
+    """Return what the study asks."""
+    if not of(study, OURS):
+        return QUESTION_WITHOUT_OURS
+    return QUESTION_OF_MANY if has_many(study) else QUESTION
+
+
 def standing_or_verdicts(study: Study, comparisons: list[Comparison]) -> list[str]:
-    """Return M³HL's standing among many methods, else what its comparison with supervised training says."""
-    if has_many(study) and 0 < len({comparison.method.dataset for comparison in comparisons}) <= MOST_DATASETS:
+    """Return M³HL's standing among many methods, else what the comparison with supervised training says."""
+    datasets = len({comparison.method.dataset for comparison in comparisons})
+    if of(study, OURS) and has_many(study) and 0 < datasets <= MOST_DATASETS:
         return standing(study, comparisons) or verdicts(study, comparisons)
     return verdicts(study, comparisons)
 
 
-def verdicts(study: Study, comparisons: list[Comparison]) -> list[str]:
-    """Return what the comparison with supervised training says, in one or two sentences."""
-    if not comparisons:
-        return ["There is no answer yet: no seed has ended both with M³HL and with supervised training."]
-    first: dict[str, Comparison] = {}
-    for comparison in comparisons:
-        first.setdefault(comparison.method.dataset, comparison)
-    if len(first) <= MOST_DATASETS:
-        return [verdict(study, comparison) for comparison in first.values()]
-    above = sum(min(c.gains) > 0 for c in comparisons)
-    mark = dagger(any(c.test_selected for c in comparisons))
-    return [
-        f"M³HL is above supervised training with every seed in {above} of {len(comparisons)} comparisons; its "
-        f"mean gain in Dice lies between {signed(min(c.gain for c in comparisons))}{mark} and "
-        f"{signed(max(c.gain for c in comparisons))}{mark} percentage points."
-    ]
-
-
 def told(study: Study) -> list[Comparison]:
-    """Return the comparisons of the answer: of many data sets those whose weights no test scan chose."""
-    comparisons = compare(study)
+    """Return the comparisons of the answer: of many data sets those whose weights no test scan chose.
+
+    A study without M³HL has an answer as well: what its best method gains.
+    """
+    comparisons = compare(study) if of(study, OURS) else best(study)
     if len({comparison.method.dataset for comparison in comparisons}) <= MOST_DATASETS:
         return comparisons
     return [comparison for comparison in comparisons if not comparison.test_selected] or comparisons
-
-
-def verdict(study: Study, comparison: Comparison) -> str:
-    """Return one comparison as a sentence that claims no more than the seeds show."""
-    row, gains = comparison.method, comparison.gains
-    facts, method = study.datasets[row.dataset], study.methods[row.method].label
-    mark = dagger(comparison.test_selected)
-    given = given_labels(row.labeled, facts.group)
-    ours, theirs = percent(comparison.dice) + mark, percent(comparison.baseline_dice) + mark
-    seeds = count(len(gains), "seed")
-    spread = f"{seeds}, {signed(min(gains), 1)} to {signed(max(gains), 1)}{mark}" if len(gains) > 1 else seeds
-    spread += over_cases(comparison, facts.group)
-    points = f"{number(abs(comparison.gain), 1)}{mark} percentage points"
-    head = f"On {row.dataset} with {given}, {method}"
-    if comparison.gain <= 0:
-        return f"{head} is not above supervised training: {ours} against {theirs} Dice, {points} less ({spread})."
-    if min(gains) <= 0:
-        return (
-            f"{head} is above supervised training on average but not with every seed: {ours} against {theirs} "
-            f"Dice, {points} more ({spread})."
-        )
-    return f"{head} reaches {ours} Dice, {points} above supervised training at {theirs} ({spread})."
-
-
-def over_cases(comparison: Comparison, group: str) -> str:
-    """Return the interval of the mean gain over test cases, "" where there is none."""
-    test = case_test(comparison)
-    if test is None or test.result.n < 2:
-        return ""
-    units = count(test.result.n, group if test.grouped else "case")
-    return f"; 95 % interval over {units} {interval(test.result.low, test.result.high, 1)}"
 
 
 def caveat(study: Study, comparisons: list[Comparison], ended: int) -> list[str]:
@@ -120,7 +78,7 @@ def caveat(study: Study, comparisons: list[Comparison], ended: int) -> list[str]
 def paper_says(study: Study) -> list[str]:
     """Return the paper's gains, and whether the study's size and settings are the paper's, as one sentence."""
     names = in_paper(study)
-    if not names:
+    if not names or not of(study, OURS):
         return []
     printed = (
         f"The paper prints {sentence_list([printed_gain(study, name) for name in names])}{order(study, names)}"

@@ -6,6 +6,7 @@ from m3hl.reporting.case_table import MethodColumns, case_columns, case_frames, 
 from m3hl.reporting.case_tests import ALPHA, corrected, tests_table, unit, verdict
 from m3hl.reporting.casewise import CaseTest, case_tests
 from m3hl.reporting.choice import choices
+from m3hl.reporting.comparison import BASELINE, OURS, ended_rows, of
 from m3hl.reporting.exports import Table
 from m3hl.reporting.figures.cases import Spread, boxes, differences
 from m3hl.reporting.study import Row, Study
@@ -26,6 +27,7 @@ def content(study: Study) -> dict[str, Any]:
         "datasets": [dataset_content(study, name, tests) for name in study.datasets],
         "tests": tests_table(study, tests) if tests else None,
         "matrix": matrix(study, tests),
+        "ours": study.methods[of(study, OURS)[0]].label if of(study, OURS) else "",
         "alpha": ALPHA,
         "grouped": any(test.grouped for test in tests),
         "test_selected": any(test.comparison.test_selected for test in tests),
@@ -37,7 +39,7 @@ def dataset_content(study: Study, name: str, tests: list[CaseTest]) -> dict[str,
     """Return one data set's cases with the labeled count that M³HL is compared at, or why there are none."""
     facts = study.datasets[name]
     mine = [test for test in tests if test.comparison.method.dataset == name]
-    leading = mine[0].comparison.method if mine else leading_row(study, name)
+    leading = mine[0].comparison.method if mine else next(iter(ended_rows(study, name)), None)
     if leading is None:
         return {"facts": facts, "missing": "no run has been evaluated yet"}
     rows = [row for row in study.rows(name) if row.labeled == leading.labeled]
@@ -77,13 +79,6 @@ def dataset_content(study: Study, name: str, tests: list[CaseTest]) -> dict[str,
     }
 
 
-def leading_row(study: Study, dataset: str) -> Row | None:
-    """Return the row whose worst cases come first where nothing is compared: M³HL's, else any that has ended."""
-    rows = [row for row in study.rows(dataset) if row.ended]
-    ours = [row for row in rows if study.methods[row.method].algorithm == "m3hl"]
-    return next(iter(ours or rows), None)
-
-
 def spread(method: MethodColumns) -> Spread:
     """Return a method's Dice as it is drawn."""
     dice = method.columns[0].values.dropna().to_numpy()
@@ -118,11 +113,14 @@ def unpaired(test: CaseTest) -> bool:
 
 
 def why_untested(study: Study, rows: list[Row]) -> str:
-    """Return why M³HL is not tested against supervised training, as the end of a sentence."""
+    """Return why nothing is tested against supervised training, as the end of a sentence."""
+    other = "M³HL" if of(study, OURS) else "another method"
     algorithms = {study.methods[row.method].algorithm for row in rows}
-    if {"m3hl", "supervised"} <= algorithms:
-        return "no seed and case has been evaluated both with M³HL and with supervised training"
-    return "it takes M³HL and supervised training with the same labeled count, which this study does not have here"
+    compared = {OURS} if of(study, OURS) else algorithms - {BASELINE}
+    if BASELINE in algorithms and compared & algorithms:
+        return f"no seed and case has been evaluated both with {other} and with supervised training"
+    pair = f"{other} and supervised training with the same labeled count"
+    return f"it takes {pair}, which this study does not have here"
 
 
 def case_export(name: str, title: str, cases: dict[str, str], methods: list[MethodColumns], group: str) -> Table:

@@ -5,13 +5,14 @@ from typing import Any
 from m3hl.data.store import Store
 from m3hl.errors import UserError
 from m3hl.evaluation.summary import ranked_cases
+from m3hl.reporting.comparison import ended_rows
 from m3hl.reporting.figures.outlines import outline
 from m3hl.reporting.figures.panels import Panel, View, panel_row
 from m3hl.reporting.figures.pictures import png
 from m3hl.reporting.figures.slices import fullest
 from m3hl.reporting.figures.viewer import viewer
 from m3hl.reporting.segmented import Contender, Segmentation, SegmentedCase, load_case
-from m3hl.reporting.study import Row, RunResult, Study
+from m3hl.reporting.study import RunResult, Study
 from m3hl.reporting.text import TEST_MARK, dagger, number
 
 TITLE = "Examples"
@@ -55,10 +56,8 @@ def dataset_content(study: Study, name: str) -> dict[str, Any]:
 
 
 def choose_reference(study: Study, dataset: str) -> RunResult | None:
-    """Return the run by which cases are ranked: M³HL's with fewest labels, else the first that has ended."""
-    rows = [row for row in study.rows(dataset) if row.ended]
-    preferred: list[Row] = [row for row in rows if study.methods[row.method].algorithm == "m3hl"]
-    return next((row.ended[0] for row in preferred or rows), None)
+    """Return the run by which cases are ranked: M³HL's with fewest labels, else another method's."""
+    return next((row.ended[0] for row in ended_rows(study, dataset)), None)
 
 
 def choose_contenders(study: Study, reference: RunResult) -> list[Contender]:

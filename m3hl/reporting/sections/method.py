@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from m3hl.reporting.comparison import OURS, of
 from m3hl.reporting.study import Study
 
 TITLE = "The method"
@@ -10,8 +11,10 @@ KEPT = ((0, 1), (0, 2), (1, 0), (1, 3), (2, 1), (2, 3), (3, 0), (3, 2))
 """Cells (row, column) of the drawing's mask that show the unlabeled image: half of them."""
 
 
-def content(_: Study) -> dict[str, Any]:
-    """Return the drawing's mask as corners of cells, for either image."""
+def content(study: Study) -> dict[str, Any] | None:
+    """Return the drawing's mask as corners of cells, for either image; None for a study without M³HL."""
+    if not of(study, OURS):
+        return None
     cells = [(row, column) for row in range(GRID) for column in range(GRID)]
     return {
         "cell": CELL,

@@ -1,0 +1,75 @@
+"""What the comparison of a method with supervised training says, in sentences that claim no more than it shows."""
+
+from m3hl.reporting.casewise import case_test
+from m3hl.reporting.comparison import BASELINE, OURS, Comparison, compare_all, of
+from m3hl.reporting.study import Row, Study
+from m3hl.reporting.text import count, dagger, given_labels, interval, number, percent, signed
+
+MOST_DATASETS = 2
+"""So many data sets get a sentence of their own; more are summed up in one."""
+
+
+def verdicts(study: Study, comparisons: list[Comparison]) -> list[str]:
+    """Return what the comparison with supervised training says, in one or two sentences."""
+    if not comparisons:
+        return [no_answer(study)]
+    first: dict[str, Comparison] = {}
+    for comparison in comparisons:
+        first.setdefault(comparison.method.dataset, comparison)
+    if len(first) <= MOST_DATASETS:
+        return [verdict(study, comparison) for comparison in first.values()]
+    above = sum(min(c.gains) > 0 for c in comparisons)
+    mark = dagger(any(c.test_selected for c in comparisons))
+    who = "M³HL" if of(study, OURS) else "The best method"
+    least, most = (signed(end(c.gain for c in comparisons)) + mark for end in (min, max))
+    return [
+        f"{who} is above supervised training with every seed in {above} of {len(comparisons)} comparisons; its "
+        f"mean gain in Dice lies between {least} and {most} percentage points."
+    ]
+
+
+def no_answer(study: Study) -> str:
+    """Return why nothing can be said."""
+    if not of(study, BASELINE):
+        return "There is no answer: the study has no supervised training to compare with."
+    other = "M³HL" if of(study, OURS) else "another method"
+    return f"There is no answer yet: no seed has ended both with {other} and with supervised training."
+
+
+def verdict(study: Study, comparison: Comparison) -> str:
+    """Return one comparison as a sentence that claims no more than the seeds show."""
+    row, gains = comparison.method, comparison.gains
+    facts = study.datasets[row.dataset]
+    mark = dagger(comparison.test_selected)
+    given = given_labels(row.labeled, facts.group)
+    ours, theirs = percent(comparison.dice) + mark, percent(comparison.baseline_dice) + mark
+    seeds = count(len(gains), "seed")
+    spread = f"{seeds}, {signed(min(gains), 1)} to {signed(max(gains), 1)}{mark}" if len(gains) > 1 else seeds
+    spread += over_cases(comparison, facts.group)
+    points = f"{number(abs(comparison.gain), 1)}{mark} percentage points"
+    head = f"On {row.dataset} with {given}, {subject(study, row)}"
+    if comparison.gain <= 0:
+        return f"{head} is not above supervised training: {ours} against {theirs} Dice, {points} less ({spread})."
+    if min(gains) <= 0:
+        return (
+            f"{head} is above supervised training on average but not with every seed: {ours} against {theirs} "
+            f"Dice, {points} more ({spread})."
+        )
+    return f"{head} reaches {ours} Dice, {points} above supervised training at {theirs} ({spread})."
+
+
+def over_cases(comparison: Comparison, group: str) -> str:
+    """Return the interval of the mean gain over test cases, "" where there is none."""
+    test = case_test(comparison)
+    if test is None or test.result.n < 2:
+        return ""
+    units = count(test.result.n, group if test.grouped else "case")
+    return f"; 95 % interval over {units} {interval(test.result.low, test.result.high, 1)}"
+
+
+def subject(study: Study, row: Row) -> str:
+    """Return what a sentence is about: M³HL, or the best of the other methods where the study is without it."""
+    label = study.methods[row.method].label
+    place = row.dataset, row.labeled
+    rivals = {c.method.method for c in compare_all(study) if (c.method.dataset, c.method.labeled) == place}
+    return label if of(study, OURS) or len(rivals) == 1 else f"the best of {len(rivals)} methods, {label},"
