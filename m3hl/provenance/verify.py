@@ -54,20 +54,20 @@ class Chain:
         folder: results/<name>.
         files: how many files have been compared with a digest.
         absent: how many raw files are not on this machine.
-        left_out: how many of the files that a published copy may lack are not there.
         edited: source files that have changed since a stage ran, by stage; the chain holds nevertheless.
     """
 
     def __init__(self, folder: Path, published: bool = False) -> None:
         self.folder, self.published = folder, published
         self.files, self.absent = 0, 0
-        self._left_out: set[str] = set()
+        self._left_out: dict[str, str] = {}
         self.edited: dict[str, set[str]] = {}
         self._vouched: set[str] = set()
         self._digest = cache(self._read)
 
     @property
     def left_out(self) -> int:
+        """Return how many files of a published copy are left out."""
         return len(self._left_out)
 
     def problems(self) -> Iterator[str]:
@@ -88,6 +88,8 @@ class Chain:
         for path in (path for pattern in RESULTS for path in sorted(self.folder.glob(pattern))):
             if self._name(path) not in self._vouched:
                 yield f"{self._name(path)}: no record says who made it"
+        for name in sorted(self._left_out.keys() - self._vouched):
+            yield f"{name}: it is left out, and no record says who made it"
 
     def _raw_files(self, path: Path) -> Iterator[str]:
         """Compare the files that a data set was made of, as far as they are on this machine."""
@@ -131,9 +133,10 @@ class Chain:
             for name, expected in files.items():
                 file = Path(os.path.normpath(path.parent / name))
                 found = self._digest(file)
-                if found is None and self.published and file.suffix in NOT_PUBLISHED:
-                    self._left_out.add(self._name(file))
-                elif found is None:
+                if self.published and file.suffix in NOT_PUBLISHED and not os.path.lexists(file):
+                    # What two records say of it must agree all the same.
+                    found = self._left_out.setdefault(self._name(file), expected)
+                if found is None:
                     yield f"{self._name(file)}: the file is gone, {seal.stage} ({self._name(path)}) had it"
                 elif found != expected:
                     yield f"{self._name(file)}: {what} {seal.stage} ({self._name(path)})"
@@ -152,12 +155,11 @@ class Chain:
 
     def _read(self, file: Path) -> str | None:
         try:
-            if not file.is_file():
-                return None
-            self.files += 1
-            return sha256_file(file)
+            digest = sha256_file(file) if file.is_file() else None
         except (OSError, ValueError):
             return None
+        self.files += digest is not None
+        return digest
 
 
 def current(name: str) -> str | None:

@@ -27,6 +27,6 @@ def choices(study: Study) -> list[Choice]:
         return []
     algorithms = [method.algorithm for method in study.methods.values()]
     others = [name for name in algorithms if name != BASELINE]
-    ours = OURS if OURS in algorithms else others[0]
-    first = {algorithms.index(name) for name in (BASELINE, ours) if name in algorithms}
+    shown = BASELINE, OURS if OURS in others else next(iter(others), BASELINE)
+    first = {algorithms.index(name) for name in shown if name in algorithms}
     return [Choice(n, method.label, n in first) for n, method in enumerate(study.methods.values())]

@@ -65,16 +65,21 @@ def compare_all(study: Study) -> list[Comparison]:
 
 
 def best(study: Study) -> list[Comparison]:
-    """Return, for each data set and labeled count, the method that is farthest above supervised training.
+    """Return, for each data set and labeled count, the method with the highest Dice beside supervised training.
 
     For a study without M³HL.
     """
     found: dict[tuple[str, int | str], Comparison] = {}
     for comparison in compare_all(study):
-        place = comparison.method.dataset, comparison.method.labeled
-        if place not in found or comparison.gain > found[place].gain:
-            found[place] = comparison
+        found.setdefault((comparison.method.dataset, comparison.method.labeled), rivals(study, comparison)[0])
     return list(found.values())
+
+
+def rivals(study: Study, comparison: Comparison) -> list[Comparison]:
+    """Return all methods beside supervised training with a comparison's data set and labels, the best first."""
+    place = comparison.method.dataset, comparison.method.labeled
+    found = [c for c in compare_all(study) if (c.method.dataset, c.method.labeled) == place]
+    return sorted(found, key=lambda rival: -rival.dice)
 
 
 def ended_rows(study: Study, dataset: str) -> list[Row]:

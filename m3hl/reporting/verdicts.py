@@ -1,8 +1,8 @@
 """What the comparison of a method with supervised training says, in sentences that claim no more than it shows."""
 
 from m3hl.reporting.casewise import case_test
-from m3hl.reporting.comparison import BASELINE, OURS, Comparison, compare_all, of
-from m3hl.reporting.study import Row, Study
+from m3hl.reporting.comparison import BASELINE, OURS, Comparison, of, pairs, rivals
+from m3hl.reporting.study import Study
 from m3hl.reporting.text import count, dagger, given_labels, interval, number, percent, signed
 
 MOST_DATASETS = 2
@@ -17,11 +17,12 @@ def verdicts(study: Study, comparisons: list[Comparison]) -> list[str]:
     for comparison in comparisons:
         first.setdefault(comparison.method.dataset, comparison)
     if len(first) <= MOST_DATASETS:
-        return [verdict(study, comparison) for comparison in first.values()]
+        return [told(study, comparison) for comparison in first.values()]
     above = sum(min(c.gains) > 0 for c in comparisons)
     mark = dagger(any(c.test_selected for c in comparisons))
-    who = "M³HL" if of(study, OURS) else "The best method"
-    least, most = (signed(end(c.gain for c in comparisons)) + mark for end in (min, max))
+    who = "M³HL" if of(study, OURS) else "The best method of each data set"
+    gains = sorted(comparison.gain for comparison in comparisons)
+    least, most = signed(gains[0]) + mark, signed(gains[-1]) + mark
     return [
         f"{who} is above supervised training with every seed in {above} of {len(comparisons)} comparisons; its "
         f"mean gain in Dice lies between {least} and {most} percentage points."
@@ -30,16 +31,29 @@ def verdicts(study: Study, comparisons: list[Comparison]) -> list[str]:
 
 def no_answer(study: Study) -> str:
     """Return why nothing can be said."""
-    if not of(study, BASELINE):
-        return "There is no answer: the study has no supervised training to compare with."
     other = "M³HL" if of(study, OURS) else "another method"
+    baselines = of(study, BASELINE)
+    methods = of(study, OURS) or [name for name in study.methods if name not in baselines]
+    if not any(True for name in study.datasets for _ in pairs(study.rows(name), methods, baselines)):
+        return f"There is no answer: it takes {other} and supervised training with the same labels and network."
     return f"There is no answer yet: no seed has ended both with {other} and with supervised training."
+
+
+def told(study: Study, comparison: Comparison) -> str:
+    """Return a comparison as a sentence; without M³HL it is of the best method, and the second is named."""
+    said = verdict(study, comparison)
+    others = [] if of(study, OURS) else rivals(study, comparison)[1:]
+    if not others:
+        return said
+    second = study.methods[others[0].method.method].label
+    dice = percent(others[0].dice) + dagger(others[0].test_selected)
+    return f"{said[:-1]}, the most of {len(others) + 1} methods; {second} is second with {dice}."
 
 
 def verdict(study: Study, comparison: Comparison) -> str:
     """Return one comparison as a sentence that claims no more than the seeds show."""
     row, gains = comparison.method, comparison.gains
-    facts = study.datasets[row.dataset]
+    facts, method = study.datasets[row.dataset], study.methods[row.method].label
     mark = dagger(comparison.test_selected)
     given = given_labels(row.labeled, facts.group)
     ours, theirs = percent(comparison.dice) + mark, percent(comparison.baseline_dice) + mark
@@ -47,7 +61,7 @@ def verdict(study: Study, comparison: Comparison) -> str:
     spread = f"{seeds}, {signed(min(gains), 1)} to {signed(max(gains), 1)}{mark}" if len(gains) > 1 else seeds
     spread += over_cases(comparison, facts.group)
     points = f"{number(abs(comparison.gain), 1)}{mark} percentage points"
-    head = f"On {row.dataset} with {given}, {subject(study, row)}"
+    head = f"On {row.dataset} with {given}, {method}"
     if comparison.gain <= 0:
         return f"{head} is not above supervised training: {ours} against {theirs} Dice, {points} less ({spread})."
     if min(gains) <= 0:
@@ -65,11 +79,3 @@ def over_cases(comparison: Comparison, group: str) -> str:
         return ""
     units = count(test.result.n, group if test.grouped else "case")
     return f"; 95 % interval over {units} {interval(test.result.low, test.result.high, 1)}"
-
-
-def subject(study: Study, row: Row) -> str:
-    """Return what a sentence is about: M³HL, or the best of the other methods where the study is without it."""
-    label = study.methods[row.method].label
-    place = row.dataset, row.labeled
-    rivals = {c.method.method for c in compare_all(study) if (c.method.dataset, c.method.labeled) == place}
-    return label if of(study, OURS) or len(rivals) == 1 else f"the best of {len(rivals)} methods, {label},"

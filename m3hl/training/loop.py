@@ -2,8 +2,7 @@
 
 import logging
 import time
-from collections.abc import Iterator
-from contextlib import closing, contextmanager, nullcontext
+from contextlib import closing, nullcontext
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -130,13 +129,15 @@ def train_stage(training: Training, session: Session, batches: Batches) -> None:
     label = stage_label(training, session)
     log.info("%s  %s", label, start_line(training))
     begun = time.monotonic() - training.seconds
-    progress = Progress(label, session.iterations, done=training.iteration)
+    progress, validating = Progress(label, session.iterations, done=training.iteration), False
     try:
         while True:
             # Before the next step: a run that was interrupted while it validated begins with that.
             if row_is_due(training, settings):
-                with session.execution.validating(), told(training, team, device):
+                validating = True
+                with session.execution.validating():
                     record(training, session, check)
+                validating = False
                 training.seconds = time.monotonic() - begun
                 if session.first and checkpoint_is_due(training, settings):
                     training.checkpoints.save(training.state_dict())
@@ -154,18 +155,10 @@ def train_stage(training: Training, session: Session, batches: Batches) -> None:
         # A run that has not begun begins again as well without a checkpoint.
         if session.first and training.iteration:
             training.checkpoints.save(training.state_dict())
-        raise UserError(f"{signal} at iteration {training.iteration}: {SAVED}") from signal
-
-
-@contextmanager
-def told(training: Training, team: Team, device: torch.device) -> Iterator[None]:
-    """Let the other processes of a team hear of a signal that ends a validation; they wait for the next vote."""
-    try:
-        yield
-    except Interrupted:
-        if training.stage_iteration < training.length:
+        # The others hear of it at the next vote, if there is one.
+        if validating and training.stage_iteration < training.length:
             team.any(True, device)
-        raise
+        raise UserError(f"{signal} at iteration {training.iteration}: {SAVED}") from signal
 
 
 def row_is_due(training: Training, settings: RunSettings) -> bool:

@@ -8,6 +8,7 @@ import h5py
 import pytest
 
 from m3hl.cli import STAGES
+from m3hl.provenance.records import write_record
 from tests.commands.conftest import HEARTS, Study, invoke, own_logging
 
 REFERENCE = Path(__file__).parents[2] / "results" / "reference" / "table1-cpu"
@@ -221,7 +222,9 @@ def test_a_published_copy_fits_without_volumes_weights_and_pictures(program, pub
     )
 
 
-def test_the_study_in_this_repository_fits(program):
+def test_the_study_in_this_repository_fits(program, monkeypatch, tmp_path):
+    # Elsewhere raw files of that name may lie, which are none of its business.
+    monkeypatch.chdir(tmp_path)
     code, out, _ = program("verify", "--published", REFERENCE)
     assert (code, out.splitlines()[-1].endswith("everything fits")) == (0, True), out
 
@@ -252,3 +255,39 @@ def test_a_picture_of_a_published_copy_must_fit_where_it_is_there(program, publi
     code, out, _ = program("verify", "--published", published)
     assert code == 1
     assert any(line.startswith(f"figures/{picture.name}: has changed since report") for line in out.splitlines())
+
+
+def test_what_is_left_out_was_the_same_for_all_who_read_it(program, published):
+    """Trained again and not evaluated again: no weights are there to be compared, but the records are."""
+    record = published / RUN / "run.json"
+    values = json.loads(record.read_text())
+    values["seal"]["outputs"]["best.pt"] = "0" * 64
+    write_record(record, {key: value for key, value in values.items() if key != "sha256"})
+    code, out, _ = program("verify", "--published", published)
+    assert code == 1
+    assert (
+        f"{RUN}/best.pt: is another now than the one used by evaluate ({RUN}/evaluation.json)" in out.splitlines()
+    )
+
+
+@pytest.mark.parametrize(
+    ("record", "expected"),
+    [
+        ("data/d.h5.provenance", "data/d.h5"),
+        (f"{RUN}/run.json", f"{RUN}/best.pt"),
+        (f"{RUN}/evaluation.json", f"{RUN}/predictions.h5"),
+    ],
+)
+def test_what_is_left_out_has_a_record_of_who_made_it(program, published, record, expected):
+    (published / record).unlink()
+    code, out, _ = program("verify", "--published", published)
+    assert code == 1
+    assert f"{expected}: it is left out, and no record says who made it" in out.splitlines()
+
+
+def test_a_folder_in_the_place_of_a_picture_is_not_left_out(program, published, made):
+    picture = sorted((made.results / "figures").glob("*.png"))[0]
+    (published / "figures" / picture.name).mkdir(parents=True)
+    code, out, _ = program("verify", "--published", published)
+    assert code == 1
+    assert any(line.startswith(f"figures/{picture.name}: the file is gone") for line in out.splitlines())

@@ -18,6 +18,7 @@ from m3hl.reporting.figures.curves import (
     stage_borders,
 )
 from m3hl.reporting.figures.dots import percent_axis
+from m3hl.reporting.figures.line_ends import ends
 
 HISTORY = pd.DataFrame(
     {"iteration": [10, 20], "learning_rate": 0.1, "loss": [1.0, 0.5], "val_student_dice": [np.nan, 50.0]}
@@ -137,6 +138,13 @@ def test_a_curve_that_ends_early_is_led_to_its_name():
     """The label stands beside the panel, whose end is that of the longest curve."""
     short = HISTORY[HISTORY["iteration"] < HISTORY["iteration"].max()]
     drawing = loss_panel([(0, HISTORY), (1, short)], "x", "x", {0: "long", 1: "short"})
-    dotted = re.findall(r"<path[^>]*stroke-dasharray[^>]*>", drawing)
-    assert len(dotted) == 1
-    assert "--series-2" in dotted[0]
+    pale = re.findall(r"<path[^>]*opacity: 0.35[^>]*>", drawing)
+    assert len(pale) == 1
+    assert "--series-2" in pale[0]
+
+
+def test_a_name_stands_where_the_curves_of_all_seeds_end_on_average():
+    seeds = [HISTORY, HISTORY.assign(loss=[1.0, 0.1]), HISTORY.assign(loss=[0.7, np.nan])]
+    found = ends([(3, history, "loss") for history in seeds], {3: "mine"})
+    assert found == {3: ("mine", 20, pytest.approx((0.5 + 0.1 + 0.7) / 3))}
+    assert ends([(0, HISTORY.assign(loss=np.nan), "loss")], {0: "mine"}) == {}

@@ -1,6 +1,7 @@
 """Names of methods beside the ends of their curves, so that no legend has to be looked up."""
 
 from collections.abc import Iterable
+from statistics import fmean
 from typing import NamedTuple
 
 import numpy as np
@@ -39,7 +40,7 @@ def ends(lines: Iterable[tuple[int, pd.DataFrame, str]], labels: dict[int, str] 
         if len(drawn):
             last.setdefault(index, []).append(tuple(drawn[["iteration", column]].iloc[-1]))
     return {
-        index: End(labels[index], max(iteration for iteration, _ in found), np.mean([value for _, value in found]))
+        index: End(labels[index], max(iteration for iteration, _ in found), fmean(value for _, value in found))
         for index, found in last.items()
     }
 
@@ -47,8 +48,8 @@ def ends(lines: Iterable[tuple[int, pd.DataFrame, str]], labels: dict[int, str] 
 def label_ends(axes: Axes, labels: dict[int, End]) -> None:
     """Write methods' labels to the right, each with a line from where its curves end; none hides another.
 
-    The line is dotted up to the border of the panel, where curves end before it. The page moves labels nearer when
-    some are hidden: templates/labels.js.
+    A pale line leads to the border of the panel where curves end before it. The page moves labels nearer when some
+    are hidden: templates/labels.js.
     """
     low, high = axes.get_ylim()
     border = axes.get_xlim()[1]
@@ -59,7 +60,8 @@ def label_ends(axes: Axes, labels: dict[int, End]) -> None:
         where = {"transform": axes.transAxes, "clip_on": False}
         if end.iteration < border:
             level = low + share * (high - low)
-            rest = axes.plot([end.iteration, border], [level, level], ":", color=series(index), linewidth=0.7)
+            way = [end.iteration, border], [level, level]
+            rest = axes.plot(*way, color=series(index), linewidth=0.6, alpha=0.35)
             belongs(index, *rest)
         leader = axes.plot([1.0, 1.04], [share, place], color=series(index), linewidth=0.7, **where)
         text = axes.text(1.05, place, end.label, fontsize=LABEL, color=INK, va="center", **where)

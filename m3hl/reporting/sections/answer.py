@@ -30,6 +30,7 @@ def content(study: Study) -> dict[str, Any]:
     ended = sum(result.metrics is not None for result in study.results)
     comparisons = told(study)
     return {
+        "heading": "M³HL, reproduced" if of(study, OURS) else study.name,
         "question": question(study),
         "sentences": [*standing_or_verdicts(study, comparisons), *caveat(study, comparisons, ended)],
         "ended": ended,

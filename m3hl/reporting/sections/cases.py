@@ -36,7 +36,7 @@ def content(study: Study) -> dict[str, Any]:
 
 
 def dataset_content(study: Study, name: str, tests: list[CaseTest]) -> dict[str, Any]:
-    """Return one data set's cases with the labeled count that M³HL is compared at, or why there are none."""
+    """Return one data set's cases with the labeled count of its first comparison, or why there are none."""
     facts = study.datasets[name]
     mine = [test for test in tests if test.comparison.method.dataset == name]
     leading = mine[0].comparison.method if mine else next(iter(ended_rows(study, name)), None)
