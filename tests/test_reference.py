@@ -49,9 +49,8 @@ def printed(dataset):
     """Return the README's table of a data set: from method to its four numbers, as they are written."""
     text = (TABLE1 / "README.md").read_text(encoding="utf-8")
     table = text.split(f"| {SECTIONS[dataset]} |")[1].split("\n\n")[0].splitlines()[2:]
-    return {
-        cells[0]: cells[1:5] for cells in ([cell.strip() for cell in line.strip("|").split("|")] for line in table)
-    }
+    lines = ([cell.strip() for cell in line.strip("|").split("|")] for line in table)
+    return {method: numbers[:4] for method, *numbers in lines}
 
 
 @pytest.mark.parametrize(("convention", "missed_distance"), [("published", 0.0), ("failures", None)])

@@ -27,7 +27,7 @@ def command(results: Path, published: bool) -> None:
     if chain.absent:
         click.echo(f"note: {chain.absent} raw files are not on this machine and were not compared")
     if chain.left_out:
-        click.echo(f"note: {chain.left_out} volumes, weights, pages and pictures are left out of this copy")
+        click.echo(f"note: {len(chain.left_out)} volumes, weights, pages and pictures are left out of this copy")
     for stage, names in chain.edited.items():
         click.echo(f"note: {stage} would run other source now: {', '.join(sorted(names))}")
     if count:

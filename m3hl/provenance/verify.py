@@ -54,21 +54,17 @@ class Chain:
         folder: results/<name>.
         files: how many files have been compared with a digest.
         absent: how many raw files are not on this machine.
+        left_out: what records say of the files that a published copy lacks, by name.
         edited: source files that have changed since a stage ran, by stage; the chain holds nevertheless.
     """
 
     def __init__(self, folder: Path, published: bool = False) -> None:
         self.folder, self.published = folder, published
         self.files, self.absent = 0, 0
-        self._left_out: dict[str, str] = {}
+        self.left_out: dict[str, str] = {}
         self.edited: dict[str, set[str]] = {}
         self._vouched: set[str] = set()
         self._digest = cache(self._read)
-
-    @property
-    def left_out(self) -> int:
-        """Return how many files of a published copy are left out."""
-        return len(self._left_out)
 
     def problems(self) -> Iterator[str]:
         """Yield a line for each thing that does not fit.
@@ -88,7 +84,7 @@ class Chain:
         for path in (path for pattern in RESULTS for path in sorted(self.folder.glob(pattern))):
             if self._name(path) not in self._vouched:
                 yield f"{self._name(path)}: no record says who made it"
-        for name in sorted(self._left_out.keys() - self._vouched):
+        for name in sorted(self.left_out.keys() - self._vouched):
             yield f"{name}: it is left out, and no record says who made it"
 
     def _raw_files(self, path: Path) -> Iterator[str]:
@@ -135,7 +131,7 @@ class Chain:
                 found = self._digest(file)
                 if self.published and file.suffix in NOT_PUBLISHED and not os.path.lexists(file):
                     # What two records say of it must agree all the same.
-                    found = self._left_out.setdefault(self._name(file), expected)
+                    found = self.left_out.setdefault(self._name(file), expected)
                 if found is None:
                     yield f"{self._name(file)}: the file is gone, {seal.stage} ({self._name(path)}) had it"
                 elif found != expected:

@@ -64,22 +64,26 @@ def compare_all(study: Study) -> list[Comparison]:
     return [comparison for comparison in found if comparison]
 
 
-def best(study: Study) -> list[Comparison]:
-    """Return, for each data set and labeled count, the method with the highest Dice beside supervised training.
+def rankings(study: Study) -> dict[tuple[str, int | str], list[Comparison]]:
+    """Return, by data set and labeled count, every method beside supervised training, the highest Dice first.
 
     For a study without M³HL.
     """
-    found: dict[tuple[str, int | str], Comparison] = {}
+    found: dict[tuple[str, int | str], list[Comparison]] = {}
     for comparison in compare_all(study):
-        found.setdefault((comparison.method.dataset, comparison.method.labeled), rivals(study, comparison)[0])
-    return list(found.values())
+        found.setdefault((comparison.method.dataset, comparison.method.labeled), []).append(comparison)
+    return {place: sorted(rivals, key=lambda rival: -rival.dice) for place, rivals in found.items()}
 
 
-def rivals(study: Study, comparison: Comparison) -> list[Comparison]:
-    """Return all methods beside supervised training with a comparison's data set and labels, the best first."""
-    place = comparison.method.dataset, comparison.method.labeled
-    found = [c for c in compare_all(study) if (c.method.dataset, c.method.labeled) == place]
-    return sorted(found, key=lambda rival: -rival.dice)
+def compared_methods(study: Study) -> list[str]:
+    """Return the methods whose comparison with the baseline a study is about: M³HL's, without it all others."""
+    baselines = of(study, BASELINE)
+    return of(study, OURS) or [name for name in study.methods if name not in baselines]
+
+
+def counterpart(study: Study) -> str:
+    """Return what a sentence calls them."""
+    return "M³HL" if of(study, OURS) else "another method"
 
 
 def ended_rows(study: Study, dataset: str) -> list[Row]:

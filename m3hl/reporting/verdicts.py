@@ -1,7 +1,16 @@
 """What the comparison of a method with supervised training says, in sentences that claim no more than it shows."""
 
 from m3hl.reporting.casewise import case_test
-from m3hl.reporting.comparison import BASELINE, OURS, Comparison, of, pairs, rivals
+from m3hl.reporting.comparison import (
+    BASELINE,
+    OURS,
+    Comparison,
+    compared_methods,
+    counterpart,
+    of,
+    pairs,
+    rankings,
+)
 from m3hl.reporting.study import Study
 from m3hl.reporting.text import count, dagger, given_labels, interval, number, percent, signed
 
@@ -17,7 +26,7 @@ def verdicts(study: Study, comparisons: list[Comparison]) -> list[str]:
     for comparison in comparisons:
         first.setdefault(comparison.method.dataset, comparison)
     if len(first) <= MOST_DATASETS:
-        return [told(study, comparison) for comparison in first.values()]
+        return [sentence(study, comparison) for comparison in first.values()]
     above = sum(min(c.gains) > 0 for c in comparisons)
     mark = dagger(any(c.test_selected for c in comparisons))
     who = "M³HL" if of(study, OURS) else "The best method of each data set"
@@ -31,18 +40,17 @@ def verdicts(study: Study, comparisons: list[Comparison]) -> list[str]:
 
 def no_answer(study: Study) -> str:
     """Return why nothing can be said."""
-    other = "M³HL" if of(study, OURS) else "another method"
-    baselines = of(study, BASELINE)
-    methods = of(study, OURS) or [name for name in study.methods if name not in baselines]
-    if not any(True for name in study.datasets for _ in pairs(study.rows(name), methods, baselines)):
+    other, sides = counterpart(study), (compared_methods(study), of(study, BASELINE))
+    if not any(any(pairs(study.rows(name), *sides)) for name in study.datasets):
         return f"There is no answer: it takes {other} and supervised training with the same labels and network."
     return f"There is no answer yet: no seed has ended both with {other} and with supervised training."
 
 
-def told(study: Study, comparison: Comparison) -> str:
+def sentence(study: Study, comparison: Comparison) -> str:
     """Return a comparison as a sentence; without M³HL it is of the best method, and the second is named."""
     said = verdict(study, comparison)
-    others = [] if of(study, OURS) else rivals(study, comparison)[1:]
+    place = comparison.method.dataset, comparison.method.labeled
+    others = [] if of(study, OURS) else rankings(study)[place][1:]
     if not others:
         return said
     second = study.methods[others[0].method.method].label

@@ -129,15 +129,13 @@ def train_stage(training: Training, session: Session, batches: Batches) -> None:
     label = stage_label(training, session)
     log.info("%s  %s", label, start_line(training))
     begun = time.monotonic() - training.seconds
-    progress, validating = Progress(label, session.iterations, done=training.iteration), False
+    progress = Progress(label, session.iterations, done=training.iteration)
     try:
         while True:
             # Before the next step: a run that was interrupted while it validated begins with that.
             if row_is_due(training, settings):
-                validating = True
                 with session.execution.validating():
                     record(training, session, check)
-                validating = False
                 training.seconds = time.monotonic() - begun
                 if session.first and checkpoint_is_due(training, settings):
                     training.checkpoints.save(training.state_dict())
@@ -155,8 +153,8 @@ def train_stage(training: Training, session: Session, batches: Batches) -> None:
         # A run that has not begun begins again as well without a checkpoint.
         if session.first and training.iteration:
             training.checkpoints.save(training.state_dict())
-        # The others hear of it at the next vote, if there is one.
-        if validating and training.stage_iteration < training.length:
+        # A row that is still due was being validated: the others hear of it at the next vote, if there is one.
+        if row_is_due(training, settings) and training.stage_iteration < training.length:
             team.any(True, device)
         raise UserError(f"{signal} at iteration {training.iteration}: {SAVED}") from signal
 

@@ -3,20 +3,13 @@
 from typing import Any
 
 from m3hl.reporting.against_paper import paper_rows
-from m3hl.reporting.comparison import OURS, Comparison, best, compare, of
+from m3hl.reporting.comparison import OURS, Comparison, compare, of, rankings
 from m3hl.reporting.published import LABELED, table1
 from m3hl.reporting.side_by_side import agreement, side_by_side
 from m3hl.reporting.standing import has_many, standing
 from m3hl.reporting.study import Study
 from m3hl.reporting.tables import lines
-from m3hl.reporting.text import (
-    TEST_MARK,
-    count,
-    given_labels,
-    number,
-    sentence_list,
-    signed,
-)
+from m3hl.reporting.text import TEST_MARK, count, given_labels, number, sentence_list, signed
 from m3hl.reporting.verdicts import MOST_DATASETS, verdicts
 
 TITLE = "The answer"
@@ -59,7 +52,7 @@ def told(study: Study) -> list[Comparison]:
 
     A study without M³HL has an answer as well: what its best method gains.
     """
-    comparisons = compare(study) if of(study, OURS) else best(study)
+    comparisons = compare(study) if of(study, OURS) else [rivals[0] for rivals in rankings(study).values()]
     if len({comparison.method.dataset for comparison in comparisons}) <= MOST_DATASETS:
         return comparisons
     return [comparison for comparison in comparisons if not comparison.test_selected] or comparisons

@@ -6,7 +6,7 @@ from m3hl.reporting.case_table import MethodColumns, case_columns, case_frames, 
 from m3hl.reporting.case_tests import ALPHA, corrected, tests_table, unit, verdict
 from m3hl.reporting.casewise import CaseTest, case_tests
 from m3hl.reporting.choice import choices
-from m3hl.reporting.comparison import BASELINE, OURS, ended_rows, of
+from m3hl.reporting.comparison import BASELINE, OURS, compared_methods, counterpart, ended_rows, of
 from m3hl.reporting.exports import Table
 from m3hl.reporting.figures.cases import Spread, boxes, differences
 from m3hl.reporting.study import Row, Study
@@ -114,10 +114,8 @@ def unpaired(test: CaseTest) -> bool:
 
 def why_untested(study: Study, rows: list[Row]) -> str:
     """Return why nothing is tested against supervised training, as the end of a sentence."""
-    other = "M³HL" if of(study, OURS) else "another method"
-    algorithms = {study.methods[row.method].algorithm for row in rows}
-    compared = {OURS} if of(study, OURS) else algorithms - {BASELINE}
-    if BASELINE in algorithms and compared & algorithms:
+    other, here = counterpart(study), {row.method for row in rows}
+    if here & set(compared_methods(study)) and here & set(of(study, BASELINE)):
         return f"no seed and case has been evaluated both with {other} and with supervised training"
     pair = f"{other} and supervised training with the same labeled count"
     return f"it takes {pair}, which this study does not have here"
