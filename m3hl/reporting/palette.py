@@ -5,7 +5,7 @@ from functools import cache
 from importlib import resources
 from typing import Literal
 
-SERIES = 12
+SERIES = 16
 """So many colours of methods there are; more methods begin again with the first."""
 
 

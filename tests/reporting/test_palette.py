@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from skimage.color import deltaE_ciede2000, rgb2lab
 
+from m3hl.config.experiment import load_config
 from m3hl.reporting import palette as module
 from m3hl.reporting.palette import SERIES, palette, series_name, series_variable
 
@@ -54,3 +55,9 @@ def test_there_are_as_many_colours_as_the_page_counts_with():
     assert len(re.findall(r"--series-\d+:", style)) == SERIES
     assert series_variable(SERIES - 1) == f"--series-{SERIES}"
     assert series_variable(SERIES) == series_variable(0) == "--series-1"
+
+
+@pytest.mark.parametrize("study", ["paper", "table1-cpu"])
+def test_table_1_and_two_methods_of_a_users_own_have_a_colour_each(study):
+    methods = load_config(f"config/{study}.yaml").methods
+    assert len({series_name(n) for n in range(len(methods) + 2)}) == len(methods) + 2
