@@ -12,6 +12,7 @@ from m3hl.config.experiment import load_config
 from m3hl.reporting import palette as module
 from m3hl.reporting.palette import SERIES, palette, series_name, series_variable
 
+ROOT = Path(__file__).parents[2]
 SIGHT = {
     "normal": np.eye(3),
     # Machado, Oliveira, Fernandes 2009: no cones for red, none for green.
@@ -59,5 +60,5 @@ def test_there_are_as_many_colours_as_the_page_counts_with():
 
 @pytest.mark.parametrize("study", ["paper", "table1-cpu"])
 def test_table_1_and_two_methods_of_a_users_own_have_a_colour_each(study):
-    methods = load_config(f"config/{study}.yaml").methods
+    methods = load_config(str(ROOT / "config" / f"{study}.yaml")).methods
     assert len({series_name(n) for n in range(len(methods) + 2)}) == len(methods) + 2
