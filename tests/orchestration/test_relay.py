@@ -14,11 +14,13 @@ from m3hl.orchestration.relay import leaves
 pytestmark = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="there is no /proc")
 
 # A job as Snakemake makes it: this process, a shell, and in it a program that ends well only when it is told to.
+# It sleeps in naps: Python handles a signal that comes just before a sleep after it.
 PROGRAM = """
 import signal, sys, time
 signal.signal(signal.SIGTERM, lambda *_: sys.exit(3))
 print("ready", flush=True)
-time.sleep(60)
+for _ in range(600):
+    time.sleep(0.1)
 """
 JOB = """
 import os, signal, subprocess, sys, time
