@@ -7,6 +7,7 @@ import sys
 from functools import cache
 from pathlib import Path
 
+import hypothesis
 import numpy as np
 import pytest
 import torch
@@ -18,6 +19,10 @@ from m3hl.config.run import RunSettings
 from m3hl.data.batches import Batch
 
 pytest_plugins = ["tests.small_runs"]
+
+# An example that waits for a core is no fault.
+hypothesis.settings.register_profile("m3hl", deadline=None)
+hypothesis.settings.load_profile("m3hl")
 
 FIXTURES = Path(__file__).parent / "fixtures"
 UNPACK = Path(__file__).resolve().parents[2] / "shared" / "tools" / "unpack_data.py"

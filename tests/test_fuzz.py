@@ -67,7 +67,7 @@ def bounded(examples):
     """Return settings of a test with so many examples, the same ones each time."""
     # The files that are spoilt are made once and never changed.
     shared = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
-    return settings(max_examples=examples, deadline=None, derandomize=True, suppress_health_check=shared)
+    return settings(max_examples=examples, derandomize=True, suppress_health_check=shared)
 
 
 @st.composite

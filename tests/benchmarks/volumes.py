@@ -22,6 +22,7 @@ def inference(
     settings: RunSettings, path: Path, stride: tuple[int, ...] | None, device: torch.device, rounds: int
 ) -> dict[str, Any]:
     """Return the seconds of one test volume, one by one and as the project does it, and the labels that differ."""
+    torch.manual_seed(0)
     network = nets.build(settings.dimensions, len(settings.classes) + 1, settings.channels).to(device).eval()
     with Store(path) as store:
         volume = torch.from_numpy(store.image(store.cases("test")[0].name)).to(device)

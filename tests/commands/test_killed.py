@@ -1,7 +1,6 @@
 """Twenty kills at random moments: every run still ends with the bits of one that never stopped."""
 
 import random
-import signal
 import sys
 import time
 
@@ -10,6 +9,7 @@ import pytest
 
 from m3hl.cli import main
 from m3hl.files.digests import sha256_file
+from tests.training.everything import killed_at_random
 
 KILLS = 10
 TRAINING = {
@@ -31,14 +31,6 @@ def start(forkserver):
         return process
 
     return run
-
-
-def ended(process, seconds):
-    """Return whether a process has ended by itself after so many seconds; if not, it is killed."""
-    process.join(seconds)
-    process.kill()
-    process.join()
-    return process.exitcode != -signal.SIGKILL
 
 
 @pytest.mark.slow
@@ -64,12 +56,10 @@ def test_killed_at_random_moments(start, study, tmp_path):
     rng, kills, resumed, runs = np.random.default_rng(seed), 0, 0, 0
     while kills < KILLS:
         folder = tmp_path / f"run{runs}"
-        process, runs = start(command(folder)), runs + 1
-        while not ended(process, rng.uniform(0, duration / 2)):
+        for last in killed_at_random(lambda run: start(command(run)), folder, rng, duration / 2):
             kills += 1
-            resumed += any(folder.glob("work/*/last.pt"))
-            process = start(command(folder))
-        assert process.exitcode == 0
+            resumed += last is not None
+        runs += 1
         assert digests(folder) == expected, f"run {runs}, {kills} kills"
         assert not list(folder.glob("work/*/*.pt*")), "finished, but checkpoints are left"
     assert resumed > KILLS / 3

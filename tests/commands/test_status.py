@@ -291,12 +291,13 @@ def test_a_run_that_a_signal_ended_is_interrupted(results):
 def test_a_silent_training_runs_as_long_as_a_process_holds_it(results, silent, lock, state, by):
     results.preprocessed()
     os.utime(results.folder / "data/hearts.h5", (0, 0))
-    results.log("train.log", line(150), silent=silent)
     work = results.work if by == "workflow" else results.run / "work"
     if lock == "none":
+        results.log("train.log", line(150), silent=silent)
         record = results.status()
     else:
         with results.locked(work):
+            results.log("train.log", line(150), silent=silent)
             held = results.status()
         record = held if lock == "held" else results.status()
     assert record["state"] == state

@@ -80,7 +80,7 @@ def atria(tmp_path_factory):
 @pytest.fixture
 def impatient():
     """Return a patience that lets tests end soon."""
-    return Patience(tries=3, stall=0.4, pause=0.01)
+    return Patience(tries=3, stall=2, pause=0.01)
 
 
 @pytest.fixture

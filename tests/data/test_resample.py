@@ -33,7 +33,7 @@ def test_positions_stay_where_they_are():
     np.testing.assert_allclose(finer[1, 1, [0, -1]], [0, 7], atol=1e-6)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(SHAPES, SHAPES, st.integers(0, 2**32 - 1))
 def test_labels_are_never_invented_and_constants_stay(shape, other, seed):
     label = np.random.default_rng(seed).choice([0, 1, 7], shape).astype(np.uint8)

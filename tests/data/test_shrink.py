@@ -34,7 +34,7 @@ def test_a_block_takes_its_most_frequent_label(block, expected):
     assert (small.dtype, small.tolist()) == (np.uint8, [[[expected]]])
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.tuples(*THREE), st.tuples(*THREE), st.integers(0, 2**32 - 1), st.integers(1, 3))
 def test_labels_are_never_invented_and_shapes_fit(shape, factors, seed, classes):
     label = np.random.default_rng(seed).integers(0, classes + 1, shape).astype(np.uint8)

@@ -38,7 +38,7 @@ def two_masks(draw):
 
 
 @given(two_masks())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_equals_medpy_on_any_masks(masks):
     assert_equals_medpy(*masks)
 

@@ -36,7 +36,7 @@ def noise(shape, classes, seed=0):
 
 
 @given(npst.arrays(np.int64, npst.array_shapes(min_dims=2, max_dims=3, max_side=8), elements=st.integers(0, 3)))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_equals_scikit_image_on_any_labels(labels):
     np.testing.assert_array_equal(largest_component(labels), by_scikit_image(labels))
 

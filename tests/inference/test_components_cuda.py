@@ -78,7 +78,7 @@ def check(labels):
         elements=st.integers(0, 3),
     )
 )
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_any_labels(labels):
     check(labels)
 

@@ -111,7 +111,7 @@ axes = st.tuples(st.integers(1, 12), st.integers(2, 7), st.integers(1, 7))
 
 
 @given(st.lists(axes, min_size=3, max_size=3), st.integers(2, 3), st.integers(0, 99))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_sliding_is_the_mean_over_windows_taken_one_by_one(per_axis, classes, seed):
     shape, window, stride = zip(*((n, w, min(s, w)) for n, w, s in per_axis), strict=True)
     volume = np.random.default_rng(seed).standard_normal(shape, dtype=np.float32)
@@ -121,7 +121,7 @@ def test_sliding_is_the_mean_over_windows_taken_one_by_one(per_axis, classes, se
 
 
 @given(st.lists(st.tuples(*[st.integers(1, 40)] * 3), min_size=2, max_size=3))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_windows_lie_inside_and_cover_every_voxel_and_come_once(per_axis):
     shape, window, stride = zip(*((max(n, w), w, min(s, w)) for n, w, s in per_axis), strict=True)
     places = list(window_slices(shape, window, stride))
@@ -165,7 +165,7 @@ def by_scipy(image, size, **options):
 
 
 @given(*[st.tuples(st.integers(1, 60), st.integers(1, 60))] * 2)
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_resizing_equals_scipy(size, other):
     image = np.arange(size[0] * size[1]).reshape(size)
     got = resize_nearest(torch.from_numpy(image)[None], other)[0]

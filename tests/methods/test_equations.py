@@ -109,7 +109,7 @@ def problems(draw):
 
 @pytest.mark.parametrize("form", ["squared", "plain"])
 @given(problem=problems())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_mix_loss_is_equation_3(form, problem):
     logits, labels, pseudo, mask, alpha = problem
     p, y = softmax(logits), equation_2(pseudo, labels, mask.astype(int))
@@ -122,7 +122,7 @@ def test_mix_loss_is_equation_3(form, problem):
 
 
 @given(st.lists(st.integers(1, 5), min_size=3, max_size=5), st.integers(0, 2**32 - 1))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_consistency_losses_are_equations_4_and_5(shape, seed):
     features = np.random.default_rng(seed).standard_normal((4, *shape))
     mixed, unlabeled = features[:2], features[2:]

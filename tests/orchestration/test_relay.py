@@ -38,7 +38,7 @@ code = stage.wait()
 if sys.argv[2] == "with a helper":
     assert helper.poll() is None
     helper.kill()
-sys.exit(code)
+sys.exit(code if code >= 0 else 128 - code)
 """
 
 

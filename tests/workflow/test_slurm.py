@@ -11,18 +11,19 @@ import time
 import pytest
 
 from m3hl.files.digests import sha256_file
+from m3hl.training.interruption import SAVED
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(2400)]
 PROFILE = "workflow/profiles/slurm"
 CANCELLED, LIMITED = "runs/short/m3hl/labeled-1/seed-1", "runs/long/supervised/labeled-1/seed-1"
 FILES = ("best.pt", "last.pt", "history.csv", "metrics.csv")
 TRIAL = 300
 """Iterations by which the machine's speed is known."""
-SHORT, LONG = 30, 120
+SHORT, LONG = 30, 110
 """Seconds of computing of the training that is cancelled, and of the one that meets its time limit: a job whose
 limit is a minute, SLURM's shortest, is ended within a minute and a half."""
 VALIDATE_EVERY = 100
-PATIENCE = 600
+PATIENCE = 1500
 """Seconds after which a test gives up."""
 
 
@@ -74,7 +75,8 @@ def long_study(launch, run_settings, make_study, tmp_path_factory):
 
     def iterations(method, wanted):
         seconds(method, 1)  # imports what is imported once
-        each = seconds(method, TRIAL) / TRIAL
+        start = seconds(method, 1)
+        each = (seconds(method, TRIAL) - start) / (TRIAL - 1)
         # A multiple, so that the last iteration is validated.
         return VALIDATE_EVERY * round(wanted / each / VALIDATE_EVERY)
 
@@ -111,8 +113,11 @@ def submitted(cluster, root, make_workspace, long_study):
         wait_for(lambda: list((workspace.results / "work" / "short").rglob("last.pt")), process)
         time.sleep(random.uniform(0, 8))
         subprocess.run(["scancel", number], check=True)
+        log = workspace.results / CANCELLED / "logs" / "train.log"
+        # It says so until the next job begins a log of its own.
+        saved = wait_for(lambda: re.search(rf"SIGTERM at iteration (\d+): {SAVED}", log.read_text()), process)
         assert process.wait(PATIENCE) == 0, workspace.said()
-    workspace.cancelled = number
+    workspace.cancelled, workspace.saved_at = number, int(saved[1])
     return workspace
 
 
@@ -132,11 +137,18 @@ def attempts(workspace, run):
     return sorted(folder.glob("*.log"), key=lambda path: int(path.stem))
 
 
-@pytest.mark.parametrize("run", [CANCELLED, LIMITED])
-def test_the_training_had_saved_itself_and_went_on(submitted, run):
-    resumed = json.loads((submitted.results / run / "run.json").read_text())["resumed_at"]
+def resumed_at(workspace, run):
+    """Return the iterations from which a training went on."""
+    return json.loads((workspace.results / run / "run.json").read_text())["resumed_at"]
+
+
+def test_the_cancelled_training_had_saved_itself_and_went_on_from_there(submitted):
+    assert resumed_at(submitted, CANCELLED)[0] == submitted.saved_at
+
+
+def test_the_training_whose_time_was_over_had_saved_itself_and_went_on(submitted):
     # By itself a training saves every hundred iterations; what a signal saves is any number.
-    assert any(iteration % VALIDATE_EVERY for iteration in resumed)
+    assert any(iteration % VALIDATE_EVERY for iteration in resumed_at(submitted, LIMITED))
 
 
 def test_the_time_limit_was_met(submitted):

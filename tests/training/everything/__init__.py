@@ -75,11 +75,14 @@ def killed_at_random(start, folder, rng, longest):
         start: starts it in a process, and returns that.
         folder: of the run.
         rng: source of the moments.
-        longest: seconds that a process may live.
+        longest: seconds that a process may live; more and more until there is a checkpoint, as the machine may
+            have become slower since they were measured.
     """
     process = start(folder)
     while not ended(process, rng.uniform(0, longest)):
-        yield next(iter(folder.glob("work/*/last.pt")), None)
+        last = next(iter(folder.glob("work/*/last.pt")), None)
+        longest *= 1 if last else 1.1
+        yield last
         process = start(folder)
     assert process.exitcode == 0
 
