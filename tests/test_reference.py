@@ -1,6 +1,7 @@
 """Results in this repository: pages and tables say what the test volumes' numbers give, by plain Python."""
 
 import csv
+import json
 import re
 from pathlib import Path
 from statistics import fmean
@@ -9,10 +10,14 @@ import pytest
 
 from m3hl.config import methods
 
-TABLE1 = Path(__file__).parents[1] / "results" / "reference" / "table1-cpu"
+REFERENCE = Path(__file__).parents[1] / "results" / "reference"
+TABLE1, PARTIAL = REFERENCE / "table1-cpu", REFERENCE / "acdc-partial"
 MEASURES = ("dice", "jaccard", "hd95", "asd")
-RUNS = sorted(path.parent for path in TABLE1.glob("runs/*/*/*/*/metrics.csv"))
 SECTIONS = {"acdc": "ACDC, 7 labeled", "la": "LA, 8 labeled"}
+
+
+def runs(study):
+    return sorted(path.parent for path in study.glob("runs/*/*/*/*/metrics.csv"))
 
 
 def rows(path):
@@ -21,7 +26,7 @@ def rows(path):
 
 
 def place(run):
-    dataset, method, labeled, seed = run.relative_to(TABLE1 / "runs").parts
+    dataset, method, labeled, seed = run.parts[-4:]
     return dataset, method, int(labeled.removeprefix("labeled-")), int(seed.removeprefix("seed-"))
 
 
@@ -54,13 +59,14 @@ def printed(dataset):
 
 
 @pytest.mark.parametrize(("convention", "missed_distance"), [("published", 0.0), ("failures", None)])
-@pytest.mark.parametrize("run", RUNS, ids=lambda run: "-".join(map(str, place(run))))
+@pytest.mark.parametrize("run", [*runs(TABLE1), *runs(PARTIAL)], ids=lambda run: str(run.relative_to(REFERENCE)))
 def test_a_runs_line_in_the_table_is_the_mean_of_its_volumes(run, convention, missed_distance):
+    study = run.parents[4]
     dataset, method, labeled, _ = place(run)
-    seeds = [other for other in RUNS if place(other)[:3] == (dataset, method, labeled)]
+    seeds = [other for other in runs(study) if place(other)[:3] == (dataset, method, labeled)]
     line = next(
         row
-        for row in rows(TABLE1 / "table1.csv")
+        for row in rows(study / "table1.csv")
         if (row["dataset"], row["method"], row["labeled"]) == (dataset, method, str(labeled))
         and row["convention"] == convention
     )
@@ -72,7 +78,7 @@ def test_a_runs_line_in_the_table_is_the_mean_of_its_volumes(run, convention, mi
 def test_the_page_says_what_was_measured(dataset):
     said = printed(dataset)
     measured = {}
-    for run in RUNS:
+    for run in runs(TABLE1):
         if place(run)[0] == dataset:
             measured.setdefault(place(run)[1], []).append(means(run, 0.0))
     assert len(said) == len(measured)
@@ -83,4 +89,14 @@ def test_the_page_says_what_was_measured(dataset):
 
 def test_the_page_counts_the_runs_that_have_ended():
     text = (TABLE1 / "README.md").read_text(encoding="utf-8")
-    assert re.search(r"\*\*(\d+) of 32 runs", text)[1] == str(len(RUNS))
+    assert re.search(r"\*\*(\d+) of 32 runs", text)[1] == str(len(runs(TABLE1)))
+
+
+def test_the_partial_run_is_said_to_be_one_with_its_numbers():
+    text = (PARTIAL / "README.md").read_text(encoding="utf-8")
+    assert len(runs(PARTIAL)) == 2
+    for run in runs(PARTIAL):
+        record = json.loads((run / "run.json").read_text())
+        assert f"first {record['settings']['iterations']} of 30 000 iterations" in text
+        numbers = " | ".join(f"{value:.1f}" for value in means(run, 0.0))
+        assert f"| {methods.load(place(run)[1]).TITLE} | {numbers} |" in text

@@ -11,7 +11,7 @@ from m3hl.cli import STAGES
 from m3hl.provenance.records import write_record
 from tests.commands.conftest import HEARTS, Study, invoke, own_logging
 
-REFERENCE = Path(__file__).parents[2] / "results" / "reference" / "table1-cpu"
+REFERENCE = Path(__file__).parents[2] / "results" / "reference"
 RUN = "runs/d/m3hl/labeled-2/seed-1"
 
 
@@ -221,10 +221,11 @@ def test_a_published_copy_fits_without_volumes_weights_and_pictures(program, pub
     )
 
 
-def test_the_study_in_this_repository_fits(program, monkeypatch, tmp_path):
+@pytest.mark.parametrize("study", ["table1-cpu", "acdc-partial"])
+def test_a_study_in_this_repository_fits(program, monkeypatch, tmp_path, study):
     # Elsewhere raw files of that name may lie, which are none of its business.
     monkeypatch.chdir(tmp_path)
-    code, out, _ = program("verify", "--published", REFERENCE)
+    code, out, _ = program("verify", "--published", REFERENCE / study)
     assert (code, out.splitlines()[-1].endswith("everything fits")) == (0, True), out
 
 
